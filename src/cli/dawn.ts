@@ -1,0 +1,53 @@
+/**
+ * WebGPU in Node, through Dawn (npm package `webgpu`, or the addon that DAWN_NODE names).
+ * A machine without a graphics driver computes on SwiftShader, which Debian's `chromium` package carries.
+ */
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { LabError } from '../base/errors.ts';
+
+interface Dawn {
+  create(options: string[]): GPU;
+  globals: Record<string, unknown>;
+}
+
+const SWIFTSHADER = '/usr/lib/chromium/vk_swiftshader_icd.json';
+
+let instance: Promise<GPU> | undefined;
+
+/** The one WebGPU entry of this process; Dawn options come from DAWN_OPTIONS, separated by semicolons. */
+export function nodeGpu(): Promise<GPU> {
+  instance ??= load();
+  return instance;
+}
+
+async function load(): Promise<GPU> {
+  offerSoftwareDriver();
+  const dawn = await loadDawn();
+  Object.assign(globalThis, dawn.globals);
+  const options = (process.env.DAWN_OPTIONS ?? '').split(';').filter(Boolean);
+  return dawn.create(options);
+}
+
+async function loadDawn(): Promise<Dawn> {
+  const addon = process.env.DAWN_NODE;
+  try {
+    if (addon) return createRequire(import.meta.url)(addon) as Dawn;
+    return (await import('webgpu')) as unknown as Dawn;
+  } catch (error) {
+    throw new LabError(
+      'dawn-missing',
+      `WebGPU for Node could not be loaded: ${error instanceof Error ? error.message : String(error)}`,
+      addon ? 'Check that DAWN_NODE names a dawn.node built for this platform.' : 'Run `npm ci`, or let DAWN_NODE name a dawn.node.',
+      { cause: error },
+    );
+  }
+}
+
+/** Adds SwiftShader to the drivers that Vulkan finds; a hardware adapter, where there is one, still comes first. */
+function offerSoftwareDriver(): void {
+  const { env } = process;
+  if (process.platform !== 'linux' || env.VK_ICD_FILENAMES || env.VK_DRIVER_FILES) return;
+  env.XDG_RUNTIME_DIR ??= '/tmp'; // Vulkan's loader complains on every start without one.
+  if (existsSync(SWIFTSHADER)) env.VK_ADD_DRIVER_FILES ??= SWIFTSHADER;
+}

@@ -1,0 +1,248 @@
+/**
+ * The interface between the method and whatever computes it: the WebGPU engine in this thread, a proxy for the engine in a
+ * worker, or the CPU policy composed from the float references. Callers never ask which.
+ *
+ * Tokens are plain ids. A sequence is prompt + response; response tokens (the end token included) are the actions.
+ * Serialised names (configs, metrics) are the field's own, in snake_case.
+ */
+
+export interface Tokenizer {
+  readonly vocabSize: number;
+  readonly eosId: number;
+  readonly padId: number;
+  encode(text: string): number[];
+  /** Special tokens are left out. */
+  decode(ids: readonly number[]): string;
+}
+
+export interface PolicyInfo {
+  readonly model: string;
+  readonly parameters: number;
+  readonly vocab_size: number;
+  /** Most tokens that a sequence may have, prompt included. */
+  readonly context: number;
+  readonly backend: 'webgpu' | 'cpu';
+  /** Adapter name and driver, e.g. "nvidia hopper"; "cpu" for the CPU policy. */
+  readonly device: string;
+  /** True for a software adapter and for the CPU policy: right, but slow. */
+  readonly software: boolean;
+  readonly lanes: Readonly<Record<string, string>>;
+}
+
+/** A named LoRA adapter over the one frozen base; `base` is the base with every adapter off. */
+export type AdapterName = 'policy' | 'reference' | 'base';
+
+export const LORA_TARGETS = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'] as const;
+export type LoraTarget = (typeof LORA_TARGETS)[number];
+
+export interface LoraConfig {
+  readonly rank: number;
+  readonly alpha: number;
+  /** Scale alpha / sqrt(rank) in place of alpha / rank. */
+  readonly rslora: boolean;
+  /** Acts in SFT only: RL trains without dropout, so that old and new log-probs agree. */
+  readonly dropout: number;
+  readonly targets: readonly LoraTarget[];
+}
+
+/** Two 32-bit words; see Seed in src/base/random.ts. */
+export interface SeedWords {
+  readonly hi: number;
+  readonly lo: number;
+}
+
+export interface SamplingConfig {
+  /** 0 is greedy. */
+  readonly temperature: number;
+  /** 0 is off. */
+  readonly top_k: number;
+  /** 1 is off. */
+  readonly top_p: number;
+  readonly max_new_tokens: number;
+}
+
+export interface GenerateRequest {
+  readonly prompts: readonly (readonly number[])[];
+  readonly adapter: AdapterName;
+  readonly sampling: SamplingConfig;
+  /** A draw depends on (seed, index of the prompt in this request, position) alone, never on batching. */
+  readonly seed: SeedWords;
+  /** Called now and then with the number of finished prompts and of tokens sampled so far. */
+  readonly onProgress?: (finished: number, tokens: number) => void;
+}
+
+export interface Generation {
+  /** Prompt + response; the end token is part of the response. */
+  readonly tokens: Int32Array;
+  readonly prompt_length: number;
+  /** False when the response was cut at max_new_tokens or at the context. */
+  readonly finished: boolean;
+  /** Log-prob of each response token under the sampling distribution before top-k and top-p. */
+  readonly logprobs: Float32Array;
+}
+
+export interface Sequence {
+  readonly tokens: Int32Array;
+  readonly prompt_length: number;
+}
+
+export interface TokenScores {
+  /** Of each response token, of logits / temperature. */
+  readonly logprobs: Float32Array;
+  readonly entropy: Float32Array;
+}
+
+/** AdamW (decoupled weight decay) with global-norm clipping; the learning rate of this step comes from the schedule. */
+export interface OptimizerStep {
+  readonly learning_rate: number;
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly epsilon: number;
+  readonly weight_decay: number;
+  /** 0 is off. */
+  readonly max_grad_norm: number;
+}
+
+export interface SftBatch {
+  readonly sequences: readonly Sequence[];
+  /** Loss on the response only, or on the prompt as well (as the released SFT script does). */
+  readonly loss_on: 'response' | 'sequence';
+  /** Sequences per forward pass; gradients accumulate over the batch. 0 lets the policy choose. */
+  readonly micro_batch: number;
+}
+
+export interface SftMetrics {
+  /** Mean negative log-likelihood per target token, natural logarithm. */
+  readonly loss: number;
+  readonly tokens: number;
+  readonly grad_norm: number;
+}
+
+export type KlEstimator = 'k1' | 'k2' | 'k3';
+
+/** One PPO update on one batch of rollouts. Formulas: src/rft/advantage.ts and src/rft/losses.ts. */
+export interface PpoBatch {
+  readonly sequences: readonly Sequence[];
+  /** One scalar per sequence, placed on its last response token. */
+  readonly rewards: readonly number[];
+}
+
+export interface PpoConfig {
+  /** Log-probs are of logits / temperature, the temperature of the rollouts. */
+  readonly temperature: number;
+  readonly ppo_epochs: number;
+  /** Optimizer steps per epoch. */
+  readonly minibatches: number;
+  /** Sequences per forward pass. 0 lets the policy choose. */
+  readonly micro_batch: number;
+  readonly clip_range_low: number;
+  readonly clip_range_high: number;
+  readonly clip_range_value: number;
+  readonly gamma: number;
+  readonly lambda: number;
+  readonly whiten_advantages: boolean;
+  readonly kl_coef: number;
+  readonly kl_estimator: KlEstimator;
+  /** `reward`: a penalty per token before GAE; `loss`: a term of the policy loss. */
+  readonly kl_in: 'reward' | 'loss';
+  readonly entropy_coef: number;
+  /** Rewards are clipped to +- this before the KL penalty is added. */
+  readonly reward_clip: number;
+  /** How token losses are averaged: over each sequence and then over sequences, or over all tokens at once. */
+  readonly loss_aggregation: 'sequence' | 'token';
+  /** False during the critic's warm-up. */
+  readonly train_actor: boolean;
+  readonly actor: OptimizerStep;
+  readonly critic: OptimizerStep;
+  /** Shuffles the sequences into minibatches. */
+  readonly seed: SeedWords;
+}
+
+/** Averages over response tokens unless said otherwise; names and definitions follow TRL, OpenRLHF and verl. */
+export interface PpoMetrics {
+  policy_loss: number;
+  value_loss: number;
+  /** Mean k1, k2, k3 estimates of KL(policy || reference), per token, before the update. */
+  kl: number;
+  kl_k2: number;
+  kl_k3: number;
+  /** Of the old against the new policy: mean(-log ratio) and mean((log ratio)^2) / 2. */
+  approx_kl: number;
+  approx_kl_k2: number;
+  /** Share of tokens whose ratio left the clip range on the side where clipping acts. */
+  clip_ratio: number;
+  clip_ratio_low: number;
+  clip_ratio_high: number;
+  value_clip_ratio: number;
+  ratio_mean: number;
+  ratio_max: number;
+  entropy: number;
+  explained_variance: number;
+  values_mean: number;
+  returns_mean: number;
+  advantages_mean: number;
+  advantages_std: number;
+  advantages_min: number;
+  advantages_max: number;
+  actor_grad_norm: number;
+  critic_grad_norm: number;
+  /** Mean |log-prob at sampling - log-prob of the training kernel|: should be rounding only. */
+  sampler_gap: number;
+}
+
+/** Per-token arrays of one update, for the inspector and the explain mode; one entry per response token of each sequence. */
+export interface PpoDetails {
+  readonly old_logprobs: Float32Array[];
+  readonly ref_logprobs: Float32Array[];
+  readonly values: Float32Array[];
+  readonly advantages: Float32Array[];
+  readonly returns: Float32Array[];
+}
+
+export interface PpoResult {
+  readonly metrics: PpoMetrics;
+  readonly details?: PpoDetails;
+}
+
+/** All trainable state, as bytes: adapters, value head, optimizer moments, step counts. Restoring it restores every later byte. */
+export interface PolicyCheckpoint {
+  readonly lora: LoraConfig | undefined;
+  readonly phase: 'base' | 'sft' | 'rl';
+  readonly tensors: Readonly<Record<string, Float32Array>>;
+  readonly counters: Readonly<Record<string, number>>;
+}
+
+/** A PEFT adapter folder. */
+export interface AdapterExport {
+  readonly 'adapter_model.safetensors': Uint8Array;
+  readonly 'adapter_config.json': string;
+}
+
+export interface Policy {
+  readonly info: PolicyInfo;
+  readonly tokenizer: Tokenizer;
+
+  generate(request: GenerateRequest, signal?: AbortSignal): Promise<Generation[]>;
+
+  /** Teacher-forced scores by the training kernels. */
+  score(sequences: readonly Sequence[], options: { adapter: AdapterName; temperature: number }, signal?: AbortSignal): Promise<TokenScores[]>;
+
+  /** Gives the base a fresh trainable adapter called `policy` (A uniform, B zero, as PEFT does); drops all earlier ones. */
+  attachAdapter(config: LoraConfig, seed: SeedWords): Promise<void>;
+
+  /** One optimizer step of supervised fine-tuning on the adapter `policy`. */
+  sftStep(batch: SftBatch, step: OptimizerStep, seed: SeedWords, signal?: AbortSignal): Promise<SftMetrics>;
+
+  /** Freezes a copy of `policy` as `reference`, copies it as the critic's adapter with a fresh value head, resets the optimizers. */
+  beginRl(seed: SeedWords): Promise<void>;
+
+  ppoUpdate(batch: PpoBatch & { sampling_logprobs?: readonly Float32Array[] }, config: PpoConfig, options?: { details?: boolean }, signal?: AbortSignal): Promise<PpoResult>;
+
+  checkpoint(): Promise<PolicyCheckpoint>;
+  restore(checkpoint: PolicyCheckpoint): Promise<void>;
+
+  exportAdapter(): Promise<AdapterExport>;
+
+  /** Frees everything; the policy can't be used afterwards. */
+  dispose(): Promise<void>;
+}
