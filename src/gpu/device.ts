@@ -82,7 +82,9 @@ export class Gpu {
       vendor: info.vendor,
       architecture: info.architecture,
       description: info.description,
-      software: info.isFallbackAdapter || /swiftshader|llvmpipe|lavapipe|basic render/i.test(`${info.vendor} ${info.architecture} ${info.description}`),
+      software:
+        info.isFallbackAdapter ||
+        /swiftshader|llvmpipe|lavapipe|basic render/i.test(`${info.vendor} ${info.architecture} ${info.description}`),
       features,
     });
   }
@@ -190,7 +192,7 @@ export class Gpu {
 
   /** Keeps at most two submits in flight, so that a stop never waits behind a long queue. */
   async throttle(): Promise<void> {
-    this.inFlight.push(this.queue.onSubmittedWorkDone() as Promise<undefined>);
+    this.inFlight.push(this.queue.onSubmittedWorkDone());
     if (this.inFlight.length > 2) await this.guard(this.inFlight.shift()!);
   }
 
