@@ -30,16 +30,20 @@ const config: Config = {
   reward_clip: 1.5,
 };
 
-const shape = { pool: 6, capacity: 11 };
-/** [first, end): a usual one, one action, none, all positions but the last, one action at the start, the end of a row. */
-const spans = [[3, 8], [4, 5], [0, 0], [0, 10], [0, 1], [9, 11]] as const; // prettier-ignore
-const rewards = [1, -0.25, 0, 3, -9, 0.5];
+const shape = { pool: 16, capacity: 11 };
+/**
+ * [first, end): a usual one, one action, none, all positions but the last, one action at the start, unused rows, the end of a row.
+ * The table fills its buffer to the last byte, so that a read past its end (of an empty row) would meet the last rollout.
+ */
+const spans: (readonly [first: number, end: number])[] = [[3, 8], [4, 5], [0, 0], [0, 10], [0, 1], ...new Array(10).fill([0, 0]), [9, 11]]; // prettier-ignore
+const rewards = [1, -0.25, 0, 3, -9, ...new Array<number>(10).fill(0), 0.5];
+const everyRow = spans.map((_, row) => row);
 const lengths = spans.map(([first, end]) => end - first);
 const weights = tokenWeights('sequence', lengths);
 const table = rolloutTable(shape.pool, spans.map(([first, end], row) => ({ first, end, weight: weights[row]!, reward: rewards[row]! }))); // prettier-ignore
 const length = 11;
 /** Two micro-batches in shuffled order and one that a row of the pool fills only in part. */
-const micro = [[3, 0], [5, 2], [4, 1], [EMPTY_ROW, EMPTY_ROW]] as const; // prettier-ignore
+const micro = [[3, 0], [15, 2], [4, 1], [EMPTY_ROW, EMPTY_ROW]] as const; // prettier-ignore
 
 async function scalarsFor(bench: Bench, c: Config) {
   const scalars = await rlScalars(bench.gpu);
@@ -196,7 +200,7 @@ describe('from rewards to advantages', () => {
 });
 
 /** Runs policy and value loss over all micro-batches of `rowOfs`; returns coefficients by pool row, and the row of statistics. */
-async function runLosses(p: ReturnType<typeof problem>, c: Config, rowOfs: readonly (readonly number[])[]) {
+async function runLosses(p: Record<keyof ReturnType<typeof problem>, Rows>, c: Config, rowOfs: readonly (readonly number[])[]) {
   const bench = await Bench.open();
   const scalars = await scalarsFor(bench, c);
   const planes = planesOf({
@@ -298,8 +302,9 @@ describe('losses', () => {
 
   test('metrics do not depend on how a batch is cut into micro-batches', async () => {
     const p = problem('micro-batches');
-    const whole = await runLosses(p, config, [[0, 1, 2, 3, 4, 5]]);
+    const whole = await runLosses(p, config, [everyRow]);
     const cut = await runLosses(p, config, micro);
+    expect((await runLosses(p, config, micro)).out.row).toEqual(cut.out.row); // and are the same bytes every time
     for (const [name, x] of Object.entries(whole.metrics)) expect(cut.metrics[name as keyof typeof cut.metrics], name).toBeCloseTo(x, 5);
   });
 
@@ -310,6 +315,35 @@ describe('losses', () => {
     expect([ratio_mean, ratio_max]).toEqual([1, 1]);
     for (const zero of [kl, kl_k2, kl_k3, approx_kl, approx_kl_k2, clip_ratio, value_clip_ratio, sampler_gap])
       expect(zero).toBeCloseTo(0, 15);
+  });
+
+  test('past the clamps of log-ratio and KL estimate the gradient is exactly 0', async () => {
+    const p = problem('clamps');
+    const [row, c] = [3, { ...config, kl_in: 'loss' as const, kl_estimator: 'k3' as const }];
+    p.advantages[row]!.fill(0);
+    p.logprobs[row]!.set(p.old[row]!);
+    p.ref[row]!.set(p.old[row]!);
+    p.advantages[row]![0] = -1; // a negative advantage is not bounded from above
+    p.logprobs[row]![0] = p.ref[row]![0] = p.old[row]![0]! + 25;
+    p.ref[row]![1] = p.logprobs[row]![1]! + 5; // k3 = exp(5) - 6
+    p.ref[row]![2] = p.logprobs[row]![2]! + 1;
+    const { out, outputs } = await runLosses(p, c, [[row]]);
+    const [first] = spans[row]!;
+    const [pastRatio, pastKl, inside] = out[outputs[0]![0]!]!.slice(first);
+    expect([pastRatio, pastKl]).toEqual([0, 0]);
+    expect(inside).toBeCloseTo(weights[row]! * c.kl_coef * (1 - Math.E), 6);
+  });
+
+  test('within the range of the value clip rounding never takes the gradient', async () => {
+    const p = problem('value rounding');
+    const rng = random('value moves');
+    const values = perAction(() => rng.normal() / 30); // small against the moves, so that V_old + (V - V_old) is rounded
+    const returns = perAction(() => 0);
+    const valuesNow = perAction((r, t) => values[r]![t]! + (rng.float() - 0.5) / 4);
+    const { out, outputs, metrics } = await runLosses({ ...p, values, valuesNow, returns }, config, [everyRow]);
+    expect(metrics.value_clip_ratio).toBe(0);
+    const moved = out[outputs[0]![2]!]!.filter((d) => d !== 0).length;
+    expect(moved).toBe(flat(p.values).length);
   });
 
   test('k3 keeps its digits and its sign for close policies', async () => {
