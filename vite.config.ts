@@ -17,7 +17,7 @@ export default defineConfig({
     target: 'es2022',
     assetsInlineLimit: 0,
     license: { fileName: 'LICENSES.md' },
-    rolldownOptions: { checks: { pluginTimings: false } },
+    rolldownOptions: { checks: { bundlerTimings: false } },
   },
   worker: { format: 'es' },
   test: {
