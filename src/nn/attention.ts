@@ -19,10 +19,16 @@ export function perHeadDim<Name extends string>(family: string, source: string, 
   const families = new Map<number, Record<Name, Kernel>>();
   return ({ heads, kvHeads, headDim }: AttentionShape): Record<Name, Kernel> => {
     if (!(headDim % 4 === 0 && headDim >= 4 && headDim <= 128)) {
-      throw new InputError(`Attention heads of dimension ${headDim} are not supported.`, 'Choose a head dimension that is a multiple of 4, at most 128.');
+      throw new InputError(
+        `Attention heads of dimension ${headDim} are not supported.`,
+        'Choose a head dimension that is a multiple of 4, at most 128.',
+      );
     }
     if (heads % kvHeads !== 0) {
-      throw new InputError(`${heads} query heads can't share ${kvHeads} key-value heads.`, 'Choose a number of query heads that is a multiple of kvHeads.');
+      throw new InputError(
+        `${heads} query heads can't share ${kvHeads} key-value heads.`,
+        'Choose a number of query heads that is a multiple of kvHeads.',
+      );
     }
     let kernels = families.get(headDim);
     if (!kernels) {

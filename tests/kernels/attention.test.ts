@@ -21,25 +21,22 @@ const inputs = (shape: (typeof shapes)[number], scale = 1) => {
 };
 
 describe.each(LANES)('attention, %s', (lane) => {
-  test.each(shapes)(
-    'forward and backward match the reference, $rows x $length, heads $heads/$kvHeads of $headDim',
-    async (shape) => {
-      const { qkv, dOut } = inputs(shape);
-      const bench = await Bench.open(lane);
-      const b = bench.builder;
-      const gQkv = await bench.input('qkv', qkv);
-      const out = await bench.output('out', dOut.length);
-      const lse = await bench.output('lse', shape.rows * shape.heads * shape.length);
-      const dQkv = await bench.output('dQkv', qkv.length);
-      attention(b, { ...shape, qkv: gQkv, out, lse });
-      attentionBackward(b, { ...shape, qkv: gQkv, out, lse, dOut: await bench.input('dOut', dOut), dQkv });
-      const got = await bench.run();
-      const forward = attentionReference(qkv, shape);
-      expectClose(got.out!, forward.out);
-      expectClose(got.lse!, forward.lse);
-      expectClose(got.dQkv!, attentionBackwardReference(qkv, forward, dOut, shape));
-    },
-  );
+  test.each(shapes)('forward and backward match the reference, $rows x $length, heads $heads/$kvHeads of $headDim', async (shape) => {
+    const { qkv, dOut } = inputs(shape);
+    const bench = await Bench.open(lane);
+    const b = bench.builder;
+    const gQkv = await bench.input('qkv', qkv);
+    const out = await bench.output('out', dOut.length);
+    const lse = await bench.output('lse', shape.rows * shape.heads * shape.length);
+    const dQkv = await bench.output('dQkv', qkv.length);
+    attention(b, { ...shape, qkv: gQkv, out, lse });
+    attentionBackward(b, { ...shape, qkv: gQkv, out, lse, dOut: await bench.input('dOut', dOut), dQkv });
+    const got = await bench.run();
+    const forward = attentionReference(qkv, shape);
+    expectClose(got.out!, forward.out);
+    expectClose(got.lse!, forward.lse);
+    expectClose(got.dQkv!, attentionBackwardReference(qkv, forward, dOut, shape));
+  });
 
   test('scores far from zero stay exact: the softmax is shifted by its maximum', async () => {
     const shape = shapes[2]!;
