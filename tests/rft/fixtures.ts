@@ -1,7 +1,7 @@
 /** A learnable toy domain for the tabular policy: the right letter follows from the class that the question names. */
 import { DeviceLostError } from '../../src/gpu/errors.ts';
 import { type Config, type PartialConfig, resolveConfig } from '../../src/rft/config.ts';
-import { type Dataset, LABELS, parseDataset } from '../../src/rft/dataset.ts';
+import { type Dataset, parseDataset } from '../../src/rft/dataset.ts';
 import type { RunEvent } from '../../src/rft/events.ts';
 import type { PipelineData } from '../../src/rft/pipeline.ts';
 import type { Policy } from '../../src/rft/policy.ts';

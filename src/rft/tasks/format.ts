@@ -19,15 +19,18 @@ import { LETTERS, type Letter, type Question, type Solution } from './task.ts';
 
 export const END_OF_EXAMPLES = '[End of examples]\n';
 
-function questionBlock(question: Question): string {
+/** What of a record the text shows; data of the reader's own has no more. */
+type Asked = Pick<Question, 'question' | 'choices'>;
+
+function questionBlock(question: Asked): string {
   const options = question.choices.text.map((text, i) => `${question.choices.label[i]}. ${text}\n`);
   return `Question: ${question.question}\n${options.join('')}`;
 }
 
-export const formatPrompt = (question: Question): string => `${questionBlock(question)}Solution:\n`;
+export const formatPrompt = (question: Asked): string => `${questionBlock(question)}Solution:\n`;
 
 /** Question-answer pairs before the question, as in the paper's few-shot prompts. */
-export function formatFewShotPrompt(examples: readonly Question[], question: Question): string {
+export function formatFewShotPrompt(examples: readonly (Asked & Pick<Question, 'answerKey'>)[], question: Asked): string {
   const pairs = examples.map((example) => `${questionBlock(example)}Answer: ${example.answerKey}\n`);
   return pairs.join('') + (examples.length > 0 ? END_OF_EXAMPLES : '') + formatPrompt(question);
 }
