@@ -32,6 +32,7 @@ struct Params {
   rank: u32, width: u32, scale: f32, // of LoRA; width = segments * rank
   segment_1: u32, segment_2: u32, segment_3: u32, // first feature of segments 1 to 3
   dropout: f32, salt: u32,
+  rows_first: u32, // 1: neighbouring workgroups take other rows, and share b in the cache; 0: other columns, and share a
 }
 @group(0) @binding(0) var<uniform> params: Params;
 
@@ -141,6 +142,11 @@ fn scale_lora(sum: mat4x4<f32>, row: u32, col: u32) -> mat4x4<f32> {
   return params.scale * sum;
 }
 
+// Column and row of a workgroup's tile.
+fn tile_of(group: vec3<u32>) -> vec2<u32> {
+  return select(group.xy, group.yx, params.rows_first == 1u);
+}
+
 fn finish(row: u32, col: u32, layer: u32, product: vec4<f32>) {
   if (row >= params.m || col >= params.n) { return; }
   let count = params.n - col;
@@ -155,9 +161,10 @@ fn finish(row: u32, col: u32, layer: u32, product: vec4<f32>) {
 // kernel: plain
 // One 4 x 4 block of c per invocation, in registers.
 @compute @workgroup_size(8, 8)
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-  let row = id.y * 4u;
-  let col = id.x * 4u;
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
+  let block = tile_of(group) * 8u + local.xy;
+  let row = block.y * 4u;
+  let col = block.x * 4u;
   if (row >= params.m || col >= params.n) { return; }
   var sum = mat4x4<f32>();
   let lora = lora_range(col, 4u);
@@ -165,12 +172,12 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     for (var q = lora.x; q < lora.y; q += 4u) { sum = multiply(sum, left_block(row, q, lora.y), right_block(q, col, lora.y)); }
     sum = scale_lora(sum, row, col);
   }
-  let end = min((id.z + 1u) * params.chunk, params.k);
-  for (var k = id.z * params.chunk; k < end; k += 4u) { sum = multiply(sum, a_block(row, k, end), b_block(k, col, end)); }
-  finish(row, col, id.z, sum[0]);
-  finish(row + 1u, col, id.z, sum[1]);
-  finish(row + 2u, col, id.z, sum[2]);
-  finish(row + 3u, col, id.z, sum[3]);
+  let end = min((group.z + 1u) * params.chunk, params.k);
+  for (var k = group.z * params.chunk; k < end; k += 4u) { sum = multiply(sum, a_block(row, k, end), b_block(k, col, end)); }
+  finish(row, col, group.z, sum[0]);
+  finish(row + 1u, col, group.z, sum[1]);
+  finish(row + 2u, col, group.z, sum[2]);
+  finish(row + 3u, col, group.z, sum[3]);
 }
 
 // kernel: tiled
@@ -192,8 +199,9 @@ fn fetch(is_a: bool, is_lora: bool, line: u32, k: u32, end: u32) -> mat4x4<f32> 
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-  let first_row = group.y * 64u;
-  let first_col = group.x * 64u;
+  let tile = tile_of(group);
+  let first_row = tile.y * 64u;
+  let first_col = tile.x * 64u;
   let lora = lora_range(first_col, 64u);
   let begin = group.z * params.chunk;
   let end = min(begin + params.chunk, params.k);
@@ -264,10 +272,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   // Neighbours follow what is contiguous in memory: k in NT, the columns otherwise.
   let slice = select(lane / 16u, lane % 16u, variant == NT);
   let block = select(lane % 16u, lane / 16u, variant == NT);
-  let row = group.y * 16u + (block / 4u) * 4u;
-  let col = group.x * 16u + (block % 4u) * 4u;
+  let tile = tile_of(group);
+  let row = tile.y * 16u + (block / 4u) * 4u;
+  let col = tile.x * 16u + (block % 4u) * 4u;
   var sum = mat4x4<f32>();
-  let lora = lora_range(group.x * 16u, 16u);
+  let lora = lora_range(tile.x * 16u, 16u);
   if (has_lora_term) {
     for (var q = lora.x + slice * 4u; q < lora.y; q += 64u) {
       sum = multiply(sum, left_block(row, q, lora.y), right_block(q, col, lora.y));
@@ -290,6 +299,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var total = partials[lane];
     for (var s = 1u; s < 16u; s++) { total += partials[s * 64u + (lane ^ (s % 8u))]; }
     let done = lane % 16u;
-    finish(group.y * 16u + (done / 4u) * 4u + lane / 16u, group.x * 16u + (done % 4u) * 4u, group.z, total);
+    finish(tile.y * 16u + (done / 4u) * 4u + lane / 16u, tile.x * 16u + (done % 4u) * 4u, group.z, total);
   }
 }

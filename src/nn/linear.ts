@@ -99,22 +99,32 @@ interface ReferenceLayer {
 }
 
 /** y [tokens, out] and LoRA's z [tokens, segments * rank] (empty without LoRA). */
-export function linearReference(
-  args: ReferenceLayer & { bias?: Float64Array | undefined; residual?: Float64Array | undefined },
-): { y: Float64Array; z: Float64Array } {
+export function linearReference(args: ReferenceLayer & { bias?: Float64Array | undefined; residual?: Float64Array | undefined }): {
+  y: Float64Array;
+  z: Float64Array;
+} {
   const { tokens, in: inputs, out, x, weight, bias, residual, lora } = args;
   const y = matmulReference('nt', tokens, out, inputs, x, weight);
-  const z = lora ? matmulReference('nt', tokens, lora.rank * lora.segments.length, inputs, dropped(x, lora.mask), lora.a) : new Float64Array();
+  const z = lora
+    ? matmulReference('nt', tokens, lora.rank * lora.segments.length, inputs, dropped(x, lora.mask), lora.a)
+    : new Float64Array();
   if (lora) add(y, matmulReference('nt', tokens, out, lora.rank * lora.segments.length, z, spreadReference(lora)), lora.scale);
   if (residual) add(y, residual);
   if (bias) y.forEach((v, i) => (y[i] = v + bias[i % out]!));
   return { y, z };
 }
 
-/** All gradients of a layer; dA and dB are empty without LoRA. */
-export function linearBackwardReference(args: ReferenceLayer & { dy: Float64Array }): {
-  dx: Float64Array; dWeight: Float64Array; dBias: Float64Array; dA: Float64Array; dB: Float64Array;
-} /* prettier-ignore */ {
+interface LinearGradients {
+  dx: Float64Array;
+  dWeight: Float64Array;
+  dBias: Float64Array;
+  /** Empty without LoRA, like dB. */
+  dA: Float64Array;
+  dB: Float64Array;
+}
+
+/** What linearBackward adds to gradients that start at zero. */
+export function linearBackwardReference(args: ReferenceLayer & { dy: Float64Array }): LinearGradients {
   const { tokens, in: inputs, out, x, weight, dy, lora } = args;
   const dx = matmulReference('nn', tokens, inputs, out, dy, weight);
   const dWeight = matmulReference('tn', out, inputs, tokens, dy, x);

@@ -142,7 +142,23 @@ export function partialProducts(b: ProgramBuilder, args: Omit<ProductArgs, 'c'>)
 
 /** One dispatch: a product with all that shaders/matmul.wgsl folds in. */
 export function product(b: ProgramBuilder, args: ProductArgs, chunk = args.k): void {
-  const { variant, m, n, k, a, c, aOffset = 0, bOffset = 0, cOffset = 0, accumulate = false, bias, residual, alpha = 1, lora, dropout } = args;
+  const {
+    variant,
+    m,
+    n,
+    k,
+    a,
+    c,
+    aOffset = 0,
+    bOffset = 0,
+    cOffset = 0,
+    accumulate = false,
+    bias,
+    residual,
+    alpha = 1,
+    lora,
+    dropout,
+  } = args;
   const kernel = args.kernel ?? chooseKernel(b, args);
   const contiguous = [n, aOffset, bOffset, cOffset, variant === 'tn' ? m : k];
   const memory = contiguous.every((extent) => extent % 4 === 0) ? 'vec4' : 'scalar';
@@ -151,6 +167,8 @@ export function product(b: ProgramBuilder, args: ProductArgs, chunk = args.k): v
     lora: !lora ? 'none' : memory === 'vec4' && lora.rank % 4 === 0 ? 'vec4' : 'scalar',
     dropout: dropout ? 'mask' : 'none',
   };
+  const [rows, columns] = [Math.ceil(m / EDGE[kernel]), Math.ceil(n / EDGE[kernel])];
+  const rowsFirst = n > m; // The larger operand is read once from memory, the smaller one stays in the cache.
   const [s1, s2, s3] = lora ? segmentStarts(lora.segments) : [0, 0, 0];
   b.dispatch(familyOf(parts)[kernel], {
     overrides: { variant: VARIANTS[variant] },
@@ -158,7 +176,7 @@ export function product(b: ProgramBuilder, args: ProductArgs, chunk = args.k): v
       m, n, k, a_offset: aOffset, b_offset: bOffset, c_offset: cOffset, chunk, alpha,
       accumulate: Number(accumulate), bias: Number(bias !== undefined), residual: Number(residual !== undefined),
       rank: lora?.rank ?? 0, width: lora ? lora.rank * lora.segments.length : 0, scale: lora?.scale ?? 1,
-      segment_1: s1, segment_2: s2, segment_3: s3, dropout: dropout?.rate ?? 0, salt: dropout?.salt ?? 0,
+      segment_1: s1, segment_2: s2, segment_3: s3, dropout: dropout?.rate ?? 0, salt: dropout?.salt ?? 0, rows_first: Number(rowsFirst),
     }, // prettier-ignore
     bind: {
       a, c,
@@ -167,7 +185,7 @@ export function product(b: ProgramBuilder, args: ProductArgs, chunk = args.k): v
       ...(lora && { left: lora.left ?? a, right: lora.right }),
       ...(dropout && { dropout: dropout.scalars }),
     }, // prettier-ignore
-    grid: [Math.ceil(n / EDGE[kernel]), Math.ceil(m / EDGE[kernel]), Math.ceil(k / chunk)],
+    grid: [...(rowsFirst ? [rows, columns] : [columns, rows]), Math.ceil(k / chunk)] as [number, number, number],
   });
 }
 
