@@ -4,7 +4,7 @@
 // A token's q heads, then its k heads, then its v heads lie in one packed row of qkv; query head h reads kv head h / group.
 // Sequences are padded on the right, so causality already keeps padding out of every real position.
 // HEAD_DIM, a multiple of 4, is a constant of the text: private arrays can't be sized by an override. Loops over d that stand on
-// one line are unrolled in the text (src/nn/attention.ts), so that those arrays stay in registers.
+// one line are unrolled in the text for small heads (src/nn/attention.ts), so that those arrays stay in registers.
 // include: head
 
 const VECS = HEAD_DIM / 4u;

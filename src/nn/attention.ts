@@ -14,9 +14,15 @@ export interface AttentionShape {
   readonly headDim: number;
 }
 
+const LOOP = /^ *for \(var d = 0u; d < VECS; d\+\+\) \{ (.*) \}$/gm;
+const unroll = (body: string, times: number) => Array.from({ length: times }, (_, d) => body.replace(/\bd\b/g, `${d}u`)).join('\n');
+
+/** Largest head dimension whose loops are unrolled: past it compiling takes longer than it saves, and the registers run out. */
+const UNROLLED = 32;
+
 /**
- * A kernel family per head dimension, which its text takes as a constant. One-line loops over d are unrolled here: arrays that
- * are indexed by constants stay in registers (on the software adapter that halves the time of attention).
+ * A kernel family per head dimension, which its text takes as a constant. One-line loops over d are unrolled in the text, since
+ * only arrays that are indexed by constants stay in registers (on the software adapter attention takes a third of the time).
  * Bad shapes are an InputError.
  */
 export function perHeadDim<Name extends string>(family: string, source: string, names: readonly Name[]) {
@@ -36,10 +42,8 @@ export function perHeadDim<Name extends string>(family: string, source: string, 
     }
     let kernels = families.get(headDim);
     if (!kernels) {
-      const unrolled = source.replace(/^ *for \(var d = 0u; d < VECS; d\+\+\) \{ (.*) \}$/gm, (_, body: string) =>
-        Array.from({ length: headDim / 4 }, (_, d) => body.replace(/\bd\b/g, `${d}u`)).join('\n'),
-      );
-      kernels = kernelFamily(`${family}_${headDim}`, unrolled, names, { head: `const HEAD_DIM = ${headDim}u;`, tiles });
+      const text = headDim > UNROLLED ? source : source.replace(LOOP, (_, body: string) => unroll(body, headDim / 4));
+      kernels = kernelFamily(`${family}_${headDim}`, text, names, { head: `const HEAD_DIM = ${headDim}u;`, tiles });
       families.set(headDim, kernels);
     }
     return kernels;
