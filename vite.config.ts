@@ -1,10 +1,24 @@
 import { svelte } from '@sveltejs/vite-plugin-svelte';
+import { playwright } from '@vitest/browser-playwright';
 import { defineConfig } from 'vitest/config';
+import { BROWSER_FLAGS, findBrowser } from './scripts/system/browser.mjs';
+import { contentSecurityPolicy, models } from './scripts/vite-plugins.mjs';
+
+const executablePath = process.env.VITEST ? await findBrowser() : undefined;
+
+// One process for all files that use the GPU: two software adapters would only fight for the same cores.
+const inNode = { environment: 'node', pool: 'forks', maxWorkers: 1, testTimeout: 60_000, hookTimeout: 60_000 } as const;
 
 export default defineConfig({
   base: './',
-  plugins: [svelte()],
-  build: { target: 'es2022', assetsInlineLimit: 0, license: true },
+  appType: 'mpa', // A missing file is a 404, never index.html.
+  plugins: [svelte(), models(), contentSecurityPolicy()],
+  build: {
+    target: 'es2022',
+    assetsInlineLimit: 0,
+    license: { fileName: 'LICENSES.md' },
+    rolldownOptions: { checks: { bundlerTimings: false } },
+  },
   worker: { format: 'es' },
   test: {
     projects: [
@@ -12,16 +26,28 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'unit',
-          environment: 'node',
           include: ['tests/**/*.test.ts'],
           exclude: ['tests/browser/**', 'tests/e2e/**', 'tests/full/**'],
-          // One process for all GPU files: two software adapters would only fight for the same cores.
-          pool: 'forks',
-          maxWorkers: 1,
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
+          ...inNode,
         },
       },
+      {
+        extends: true,
+        test: {
+          name: 'browser',
+          include: ['tests/browser/**/*.test.ts'],
+          testTimeout: 60_000,
+          browser: {
+            enabled: true,
+            headless: true,
+            instances: [{ browser: 'chromium' }],
+            provider: playwright({ launchOptions: { ...(executablePath ? { executablePath } : {}), args: BROWSER_FLAGS } }),
+            screenshotDirectory: 'screenshots',
+          },
+        },
+      },
+      { extends: true, test: { name: 'e2e', include: ['tests/e2e/**/*.test.ts'], ...inNode } },
+      { extends: true, test: { name: 'full', include: ['tests/full/**/*.test.ts'], ...inNode, testTimeout: 600_000 } },
     ],
   },
 });

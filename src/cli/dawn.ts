@@ -1,17 +1,15 @@
 /**
  * WebGPU in Node, through Dawn (npm package `webgpu`, or the addon that DAWN_NODE names).
- * A machine without a graphics driver computes on SwiftShader, which Debian's `chromium` package carries.
+ * A machine without a graphics driver computes on SwiftShader, which comes with any Chromium; it is installed where it is missing.
  */
-import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { ensureDriver, softwareDriver } from '../../scripts/system/driver.mjs';
 import { LabError } from '../base/errors.ts';
 
 interface Dawn {
   create(options: string[]): GPU;
   globals: Record<string, unknown>;
 }
-
-const SWIFTSHADER = '/usr/lib/chromium/vk_swiftshader_icd.json';
 
 let instance: Promise<GPU> | undefined;
 
@@ -49,5 +47,7 @@ function offerSoftwareDriver(): void {
   const { env } = process;
   if (process.platform !== 'linux' || env.VK_ICD_FILENAMES || env.VK_DRIVER_FILES) return;
   env.XDG_RUNTIME_DIR ??= '/tmp'; // Vulkan's loader complains on every start without one.
-  if (existsSync(SWIFTSHADER)) env.VK_ADD_DRIVER_FILES ??= SWIFTSHADER;
+  ensureDriver();
+  const driver = softwareDriver();
+  if (driver) env.VK_ADD_DRIVER_FILES ??= driver;
 }

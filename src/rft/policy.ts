@@ -225,7 +225,11 @@ export interface Policy {
   generate(request: GenerateRequest, signal?: AbortSignal): Promise<Generation[]>;
 
   /** Teacher-forced scores by the training kernels. */
-  score(sequences: readonly Sequence[], options: { adapter: AdapterName; temperature: number }, signal?: AbortSignal): Promise<TokenScores[]>;
+  score(
+    sequences: readonly Sequence[],
+    options: { adapter: AdapterName; temperature: number },
+    signal?: AbortSignal,
+  ): Promise<TokenScores[]>;
 
   /** Gives the base a fresh trainable adapter called `policy` (A uniform, B zero, as PEFT does); drops all earlier ones. */
   attachAdapter(config: LoraConfig, seed: SeedWords): Promise<void>;
@@ -236,12 +240,20 @@ export interface Policy {
   /** Freezes a copy of `policy` as `reference`, copies it as the critic's adapter with a fresh value head, resets the optimizers. */
   beginRl(seed: SeedWords): Promise<void>;
 
-  ppoUpdate(batch: PpoBatch & { sampling_logprobs?: readonly Float32Array[] }, config: PpoConfig, options?: { details?: boolean }, signal?: AbortSignal): Promise<PpoResult>;
+  ppoUpdate(
+    batch: PpoBatch & { sampling_logprobs?: readonly Float32Array[] },
+    config: PpoConfig,
+    options?: { details?: boolean },
+    signal?: AbortSignal,
+  ): Promise<PpoResult>;
 
   checkpoint(): Promise<PolicyCheckpoint>;
   restore(checkpoint: PolicyCheckpoint): Promise<void>;
 
   exportAdapter(): Promise<AdapterExport>;
+
+  /** Takes an adapter in PEFT's layout as the trainable `policy`, in place of all earlier ones. */
+  importAdapter(files: AdapterExport): Promise<LoraConfig>;
 
   /** Frees everything; the policy can't be used afterwards. */
   dispose(): Promise<void>;

@@ -1,5 +1,5 @@
 /** Runs one program of kernels on the software (or any) adapter and brings back what it wrote. */
-import { Random, Seed } from '../../src/base/random.ts';
+import { type Random, Seed } from '../../src/base/random.ts';
 import type { BufferView, Gpu } from '../../src/gpu/device.ts';
 import { type Lane, uniformLanes } from '../../src/gpu/lanes.ts';
 import { Arena, ProgramBuilder } from '../../src/gpu/program.ts';
@@ -94,6 +94,8 @@ export function expectGradient(
     moved[i] = at[i]! - h;
     const down = loss(moved);
     const numeric = (up - down) / (2 * h);
-    expect(Math.abs(numeric - gradient[i]!) / scale, `gradient at ${i}: analytic ${gradient[i]}, numeric ${numeric}`).toBeLessThanOrEqual(tolerance);
+    expect(Math.abs(numeric - gradient[i]!) / scale, `gradient at ${i}: analytic ${gradient[i]}, numeric ${numeric}`).toBeLessThanOrEqual(
+      tolerance,
+    );
   }
 }

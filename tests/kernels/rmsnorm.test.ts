@@ -14,7 +14,12 @@ const eps = 1e-5;
 describe.each(LANES)('rmsnorm, %s', (lane) => {
   test.each(shapes)('forward and backward match the reference, $rows x $width', async ({ rows, width }) => {
     const rng = random(`rmsnorm ${rows} ${width}`);
-    const [x, weight, dy, before] = [normals(rng, rows * width), normals(rng, width), normals(rng, rows * width), normals(rng, rows * width)];
+    const [x, weight, dy, before] = [
+      normals(rng, rows * width),
+      normals(rng, width),
+      normals(rng, rows * width),
+      normals(rng, rows * width),
+    ];
     const dWeightBefore = normals(rng, width);
     const bench = await Bench.open(lane);
     const b = bench.builder;
@@ -36,8 +41,14 @@ describe.each(LANES)('rmsnorm, %s', (lane) => {
     expectClose(out.y!, forward.y);
     expectClose(out.invRms!, forward.invRms);
     expectClose(out.dx!, backward.dx);
-    expectClose(out.sum!, backward.dx.map((v, i) => v + before[i]!));
-    expectClose(out.dWeight!, backward.dWeight.map((v, i) => v + dWeightBefore[i]!));
+    expectClose(
+      out.sum!,
+      backward.dx.map((v, i) => v + before[i]!),
+    );
+    expectClose(
+      out.dWeight!,
+      backward.dWeight.map((v, i) => v + dWeightBefore[i]!),
+    );
   });
 
   test('heads inside a packed row are normalised in place of their own', async () => {

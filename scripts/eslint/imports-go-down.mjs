@@ -1,0 +1,77 @@
+/**
+ * ESLint rule: imports go down only. Each room of src/ may import itself and what its row of the table names; a row that is a
+ * list of packages too may import no other package. `types` are rooms of which only types may be imported.
+ */
+import { dirname, relative, resolve, sep } from 'node:path';
+
+/** @type {Record<string, { rooms: string[], types?: string[], packages: string[] }>} */
+const ROOMS = {
+  base: { rooms: [], packages: [] },
+  gpu: { rooms: ['base'], packages: [] },
+  nn: { rooms: ['base', 'gpu', 'shaders'], packages: [] },
+  // The engine implements the Policy that rft owns, and its CPU twin is composed of rft's reference mathematics.
+  model: { rooms: ['base', 'gpu', 'nn', 'rft'], packages: ['@huggingface/tokenizers'] },
+  rft: { rooms: ['base'], packages: ['valibot'] },
+  notebook: { rooms: ['base', 'rft'], packages: ['valibot'] },
+  workers: {
+    rooms: ['base', 'gpu', 'nn', 'model', 'rft', 'notebook'],
+    packages: ['comlink', 'valibot', '@xenova/transformers', 'onnxruntime-web'],
+  },
+  cli: { rooms: ['base', 'gpu', 'nn', 'model', 'rft', 'notebook', 'workers', 'scripts'], packages: ['node', 'valibot', 'webgpu'] },
+  lab: { rooms: ['base', 'rft', 'notebook', 'workers'], packages: ['svelte', 'uplot', 'valibot', 'comlink'] },
+};
+
+/** @type {import('eslint').Rule.RuleModule} */
+export default {
+  meta: { type: 'problem', schema: [], messages: { up: '{{from}} may not import {{to}}: imports go down only (ARCHITECTURE.md).' } },
+  create(context) {
+    const room = roomOf(context.filename, context.cwd);
+    const row = room && Object.hasOwn(ROOMS, room) ? ROOMS[room] : undefined;
+    if (!row) return {};
+    /** @param {any} node @param {unknown} source @param {boolean} typeOnly */
+    const check = (node, source, typeOnly) => {
+      if (typeof source !== 'string') return;
+      const local = source.startsWith('.');
+      const to = local ? roomOf(resolve(dirname(context.filename), source), context.cwd) : packageOf(source);
+      const allowed = local ? [room, ...row.rooms, ...(typeOnly ? (row.types ?? []) : [])] : row.packages;
+      if (!allowed.includes(to)) context.report({ node, messageId: 'up', data: { from: `src/${room}`, to } });
+    };
+    /** @param {any} node */
+    const declaration = (node) => {
+      const named = node.specifiers ?? [];
+      const typeOnly =
+        node.importKind === 'type' ||
+        node.exportKind === 'type' ||
+        (named.length > 0 && named.every((/** @type {any} */ item) => (item.importKind ?? item.exportKind) === 'type'));
+      check(node, node.source?.value, typeOnly);
+    };
+    return {
+      ImportDeclaration: declaration,
+      ExportNamedDeclaration: declaration,
+      ExportAllDeclaration: declaration,
+      ImportExpression: (node) => check(node, node.source.type === 'Literal' ? node.source.value : undefined, false),
+      NewExpression(node) {
+        const [url] = node.arguments;
+        if (node.callee.type === 'Identifier' && node.callee.name === 'URL' && url?.type === 'Literal') {
+          if (String(url.value).startsWith('.')) check(node, url.value, false);
+        }
+      },
+    };
+  },
+};
+
+/**
+ * The folder under src/, or the top-level folder: "rft", "shaders".
+ * @param {string} file
+ * @param {string} root
+ */
+function roomOf(file, root) {
+  const [top = '', room = ''] = relative(root, file).split(sep);
+  return top === 'src' ? room : top;
+}
+
+/** @param {string} source */
+function packageOf(source) {
+  if (source.startsWith('node:')) return 'node';
+  return source.startsWith('@') ? source.split('/').slice(0, 2).join('/') : (source.split('/')[0] ?? source);
+}

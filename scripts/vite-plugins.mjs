@@ -1,0 +1,38 @@
+/** What Vite does not do by itself: the top-level models/, and the content security policy. */
+import { cpSync, existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { CONTENT_SECURITY_POLICY } from './csp.mjs';
+import { sendFile } from './serve.mjs';
+
+/**
+ * Serves models/ in development, and copies it into the build.
+ * @returns {import('vite').Plugin}
+ */
+export function models() {
+  /** @type {import('vite').ResolvedConfig} */
+  let config;
+  return {
+    name: 'openrft:models',
+    configResolved: (resolved) => void (config = resolved),
+    configureServer(server) {
+      server.middlewares.use('/models', (request, response) => sendFile('models', request.url ?? '/', request, response));
+    },
+    closeBundle() {
+      if (config.command === 'build' && existsSync('models')) cpSync('models', join(config.build.outDir, 'models'), { recursive: true });
+    },
+  };
+}
+
+/**
+ * The policy as a meta tag, for hosts that send no headers. Not in development, where Vite puts styles inline.
+ * @returns {import('vite').Plugin}
+ */
+export function contentSecurityPolicy() {
+  return {
+    name: 'openrft:content-security-policy',
+    apply: 'build',
+    transformIndexHtml: () => [
+      { tag: 'meta', attrs: { 'http-equiv': 'Content-Security-Policy', content: CONTENT_SECURITY_POLICY }, injectTo: 'head-prepend' },
+    ],
+  };
+}

@@ -1,0 +1,44 @@
+/** The lab without a page. Each command is one function; what it resolves with is the process's exit code. */
+import { InputError, LabError } from '../base/errors.ts';
+import { adapter } from './adapter.ts';
+
+interface Command {
+  readonly summary: string;
+  run(args: readonly string[]): Promise<number>;
+}
+
+const COMMANDS: Readonly<Record<string, Command>> = {
+  adapter: { summary: 'Print the WebGPU adapter that would compute, as JSON.', run: adapter },
+};
+
+const usage = () => `Usage: lab <command> [options]
+
+Commands
+${Object.entries(COMMANDS)
+  .map(([name, { summary }]) => `  ${name.padEnd(10)} ${summary}`)
+  .join('\n')}
+
+Environment
+  DAWN_NODE    path of a dawn.node to use in place of the npm package webgpu
+  DAWN_OPTIONS options for Dawn, separated by semicolons, e.g. "adapter=NVIDIA"
+`;
+
+async function main([name = '--help', ...args]: readonly string[]): Promise<number> {
+  if (name === '--help' || name === '-h') {
+    process.stdout.write(usage());
+    return 0;
+  }
+  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (!command) throw new InputError(`There is no command "${name}".`, 'lab --help lists the commands.');
+  return command.run(args);
+}
+
+function report(error: unknown): number {
+  if (error instanceof LabError) process.stderr.write(`${error.message}\n${error.remedy}\n`);
+  else process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
+  return error instanceof InputError ? 2 : 1;
+}
+
+const code = await main(process.argv.slice(2)).catch(report);
+// Dawn keeps the process alive, so it ends here, once everything written has gone out.
+process.stdout.write('', () => process.exit(code));
