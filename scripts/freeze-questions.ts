@@ -5,7 +5,7 @@ import { Seed } from '../src/base/random.ts';
 import { TASKS } from '../src/rft/tasks/registry.ts';
 import { problemKey } from '../src/rft/tasks/kinds.ts';
 import { SHORTCUTS, shortcutBaselines } from '../src/rft/tasks/shortcuts.ts';
-import { PHRASINGS, type Question, type Task } from '../src/rft/tasks/task.ts';
+import { PHRASINGS, type Task, type TaskQuestion } from '../src/rft/tasks/task.ts';
 
 /**
  * Writes the frozen question files: per task 100 training questions in phrasing A and 100 test questions in all three phrasings
@@ -20,11 +20,11 @@ export const QUESTIONS_PER_FILE = 100;
  * No problem occurs twice, in whatever words; each letter, and each rank among the options, is right equally often.
  * The same task gives the same questions.
  */
-export function frozenQuestions(task: Task): { train: Question[]; test: Question[] } {
+export function frozenQuestions(task: Task): { train: TaskQuestion[]; test: TaskQuestion[] } {
   const draw = (split: 'train' | 'test') => {
     const seed = Seed.of(0).derive('questions').derive(task.id).derive(split);
     const problems = new Set<string>();
-    const questions: Question[] = [];
+    const questions: TaskQuestion[] = [];
     for (let i = 0; questions.length < QUESTIONS_PER_FILE; i++) {
       if (i > 100 * QUESTIONS_PER_FILE)
         throw new InputError(`${task.id} has too few problems for ${split}`, 'Widen the draws of its kinds.');
@@ -43,10 +43,10 @@ export function frozenQuestions(task: Task): { train: Question[]; test: Question
   return { train: draw('train'), test: draw('test') };
 }
 
-const letterOf = ({ answerKey }: Question) => answerKey;
+const letterOf = ({ answerKey }: TaskQuestion) => answerKey;
 
 /** How many options come before the key by size, or by the alphabet. */
-function rankOf({ choices, answerKey }: Question): number {
+function rankOf({ choices, answerKey }: TaskQuestion): number {
   const compare = (a: string, b: string) => Number(a) - Number(b) || (a < b ? -1 : 1);
   return [...choices.text].sort(compare).indexOf(choices.text[choices.label.indexOf(answerKey)]!);
 }

@@ -159,25 +159,120 @@ fn finish(row: u32, col: u32, layer: u32, product: vec4<f32>) {
 }
 
 // kernel: plain
-// One 4 x 4 block of c per invocation, in registers.
-@compute @workgroup_size(8, 8)
+// 8 x 8 of c per invocation, in registers: on a processor loads cost more than products, and here each value that is loaded is
+// used eight times. Places are computed before the loop and only moved along in it, since such compilers hoist nothing.
+
+// Where the four vectors of a block of a or b begin, and how many elements their rows still hold.
+struct Cursor { at: vec4<u32>, count: u32 }
+
+fn a_cursor(row: u32, k: u32) -> Cursor {
+  if (variant == TN) {
+    let first = min(row, params.m - 1u);
+    return Cursor(params.a_offset + (vec4<u32>(0u, 1u, 2u, 3u) + k) * params.m + first, params.m - first);
+  }
+  return Cursor(params.a_offset + min(vec4<u32>(row, row + 1u, row + 2u, row + 3u), vec4<u32>(params.m - 1u)) * params.k + k, 4u);
+}
+
+fn b_cursor(k: u32, col: u32) -> Cursor {
+  if (variant == NT) {
+    return Cursor(params.b_offset + min(vec4<u32>(col, col + 1u, col + 2u, col + 3u), vec4<u32>(params.n - 1u)) * params.k + k, 4u);
+  }
+  let first = min(col, params.n - 1u);
+  return Cursor(params.b_offset + (vec4<u32>(0u, 1u, 2u, 3u) + k) * params.n + first, params.n - first);
+}
+
+fn a_at(at: u32, count: u32) -> vec4<f32> {
+  let v = load_a(at, count);
+  if (DROPOUT && variant == NT) { return v * keep4(at - params.a_offset); }
+  return v;
+}
+
+fn b_at(at: u32, count: u32) -> vec4<f32> {
+  let v = load_b(at, count);
+  if (DROPOUT && variant == TN) { return v * keep4(at - params.b_offset); }
+  return v;
+}
+
+fn a_block_at(c: Cursor) -> mat4x4<f32> {
+  let rows = mat4x4<f32>(a_at(c.at.x, c.count), a_at(c.at.y, c.count), a_at(c.at.z, c.count), a_at(c.at.w, c.count));
+  if (variant == TN) { return rows; }
+  return transpose(rows);
+}
+
+fn b_block_at(c: Cursor) -> mat4x4<f32> {
+  let rows = mat4x4<f32>(b_at(c.at.x, c.count), b_at(c.at.y, c.count), b_at(c.at.z, c.count), b_at(c.at.w, c.count));
+  if (variant == NT) { return transpose(rows); }
+  return rows;
+}
+
+@compute @workgroup_size(4, 4)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
-  let block = tile_of(group) * 8u + local.xy;
-  let row = block.y * 4u;
-  let col = block.x * 4u;
+  let block = tile_of(group) * 4u + local.xy;
+  let row = block.y * 8u;
+  let col = block.x * 8u;
   if (row >= params.m || col >= params.n) { return; }
-  var sum = mat4x4<f32>();
-  let lora = lora_range(col, 4u);
+  var s00 = mat4x4<f32>();
+  var s01 = mat4x4<f32>();
+  var s10 = mat4x4<f32>();
+  var s11 = mat4x4<f32>();
   if (has_lora_term) {
-    for (var q = lora.x; q < lora.y; q += 4u) { sum = multiply(sum, left_block(row, q, lora.y), right_block(q, col, lora.y)); }
-    sum = scale_lora(sum, row, col);
+    let lora = lora_range(col, 8u);
+    for (var q = lora.x; q < lora.y; q += 4u) {
+      let x0 = left_block(row, q, lora.y);
+      let x1 = left_block(row + 4u, q, lora.y);
+      let y0 = right_block(q, col, lora.y);
+      let y1 = right_block(q, col + 4u, lora.y);
+      s00 = multiply(s00, x0, y0);
+      s01 = multiply(s01, x0, y1);
+      s10 = multiply(s10, x1, y0);
+      s11 = multiply(s11, x1, y1);
+    }
+    s00 = scale_lora(s00, row, col);
+    s01 = scale_lora(s01, row, col + 4u);
+    s10 = scale_lora(s10, row + 4u, col);
+    s11 = scale_lora(s11, row + 4u, col + 4u);
   }
   let end = min((group.z + 1u) * params.chunk, params.k);
-  for (var k = group.z * params.chunk; k < end; k += 4u) { sum = multiply(sum, a_block(row, k, end), b_block(k, col, end)); }
-  finish(row, col, group.z, sum[0]);
-  finish(row + 1u, col, group.z, sum[1]);
-  finish(row + 2u, col, group.z, sum[2]);
-  finish(row + 3u, col, group.z, sum[3]);
+  var k = group.z * params.chunk;
+  if (variant != UP) {
+    var a0 = a_cursor(row, k);
+    var a1 = a_cursor(row + 4u, k);
+    var b0 = b_cursor(k, col);
+    var b1 = b_cursor(k, col + 4u);
+    let a_step = select(4u, 4u * params.m, variant == TN);
+    let b_step = select(4u * params.n, 4u, variant == NT);
+    for (; k + 4u <= end; k += 4u) {
+      let x0 = a_block_at(a0);
+      let x1 = a_block_at(a1);
+      let y0 = b_block_at(b0);
+      let y1 = b_block_at(b1);
+      s00 = multiply(s00, x0, y0);
+      s01 = multiply(s01, x0, y1);
+      s10 = multiply(s10, x1, y0);
+      s11 = multiply(s11, x1, y1);
+      a0.at += a_step;
+      a1.at += a_step;
+      b0.at += b_step;
+      b1.at += b_step;
+    }
+  }
+  // What is left of k, and B', whose blocks must be looked up.
+  for (; k < end; k += 4u) {
+    let x0 = a_block(row, k, end);
+    let x1 = a_block(row + 4u, k, end);
+    let y0 = b_block(k, col, end);
+    let y1 = b_block(k, col + 4u, end);
+    s00 = multiply(s00, x0, y0);
+    s01 = multiply(s01, x0, y1);
+    s10 = multiply(s10, x1, y0);
+    s11 = multiply(s11, x1, y1);
+  }
+  for (var i = 0u; i < 4u; i++) {
+    finish(row + i, col, group.z, s00[i]);
+    finish(row + i, col + 4u, group.z, s01[i]);
+    finish(row + 4u + i, col, group.z, s10[i]);
+    finish(row + 4u + i, col + 4u, group.z, s11[i]);
+  }
 }
 
 // kernel: tiled

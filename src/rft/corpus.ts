@@ -1,6 +1,6 @@
 import type { Random, Seed } from '../base/random.ts';
 import { formatFewShotPrompt, formatResponse } from './tasks/format.ts';
-import { FLAWS, type Flaw, type Question, type Solution, type StepLabel, type Task } from './tasks/task.ts';
+import { FLAWS, type Flaw, type Solution, type StepLabel, type Task, type TaskQuestion } from './tasks/task.ts';
 
 /**
  * Pre-training text for the bundled models: worked questions of mixed quality, on purpose. A model trained on it is a calibrated
@@ -36,7 +36,7 @@ export interface CorpusDocument {
   readonly prompt: string;
   /** Without the end token. */
   readonly response: string;
-  readonly question: Question;
+  readonly question: TaskQuestion;
   readonly quality: Quality;
   /** Number of answered questions before this one. */
   readonly shots: number;

@@ -26,7 +26,7 @@ test('qualities occur with their shares, and tasks evenly', () => {
 test('labels are what a reader of the text finds', () => {
   for (const { question, response, steps, answerRight, quality } of documents) {
     const lines = splitSteps(response);
-    expect(lines.map((line, i) => taskOfQuestion(question).checkStep(question, lines.slice(0, i), line))).toEqual(steps);
+    expect(lines.map((line, i) => taskOfQuestion(question)!.checkStep(question, lines.slice(0, i), line))).toEqual(steps);
     expect(extractAnswer(response) === question.answerKey).toBe(answerRight);
     const allRight: Partial<Record<Quality, boolean>> = { clean: true, wrong_letter: true };
     expect(steps.every((label) => label === 'right')).toBe(allRight[quality] ?? false);
@@ -53,7 +53,7 @@ test('phrasing A only, and no problem of a frozen file', () => {
   for (const { prompt, question } of documents) {
     expect(question.details.phrasing).toBe('A');
     for (const [, stem] of prompt.matchAll(/^Question: (.+)$/gm)) {
-      const task = taskOfQuestion(question);
+      const task = taskOfQuestion(question)!;
       expect(frozen.has(problemKey(task.id, task.parseStem(stem!)!))).toBe(false);
     }
   }

@@ -1,5 +1,6 @@
 import { InputError } from '../../base/errors.ts';
-import { LETTERS, type Letter, type Question, type Solution } from './task.ts';
+import { LABELS, type Label, type Question } from '../dataset.ts';
+import type { Solution } from './task.ts';
 
 /**
  * The one text form of questions and solutions, shared by corpus, SFT, RL and evaluation:
@@ -19,18 +20,18 @@ import { LETTERS, type Letter, type Question, type Solution } from './task.ts';
 
 export const END_OF_EXAMPLES = '[End of examples]\n';
 
-/** What of a record the text shows; data of the reader's own has no more. */
-type Asked = Pick<Question, 'question' | 'choices'>;
+/** What a prompt shows of a question: everything but its key. */
+type Stem = Pick<Question, 'question' | 'choices'>;
 
-function questionBlock(question: Asked): string {
-  const options = question.choices.text.map((text, i) => `${question.choices.label[i]}. ${text}\n`);
-  return `Question: ${question.question}\n${options.join('')}`;
+function questionBlock({ question, choices }: Stem): string {
+  const options = choices.text.map((text, i) => `${choices.label[i]}. ${text}\n`);
+  return `Question: ${question}\n${options.join('')}`;
 }
 
-export const formatPrompt = (question: Asked): string => `${questionBlock(question)}Solution:\n`;
+export const formatPrompt = (question: Stem): string => `${questionBlock(question)}Solution:\n`;
 
 /** Question-answer pairs before the question, as in the paper's few-shot prompts. */
-export function formatFewShotPrompt(examples: readonly (Asked & Pick<Question, 'answerKey'>)[], question: Asked): string {
+export function formatFewShotPrompt(examples: readonly (Stem & Pick<Question, 'answerKey'>)[], question: Stem): string {
   const pairs = examples.map((example) => `${questionBlock(example)}Answer: ${example.answerKey}\n`);
   return pairs.join('') + (examples.length > 0 ? END_OF_EXAMPLES : '') + formatPrompt(question);
 }
@@ -54,9 +55,9 @@ export function formatForeignResponse(solution: Solution): string {
 }
 
 /** The letter of the last line that reads exactly `Answer: X`; undefined if there is none. */
-export function extractAnswer(text: string): Letter | undefined {
+export function extractAnswer(text: string): Label | undefined {
   const letters = text.split('\n').flatMap((line) => /^Answer: ([ABCD])$/.exec(line)?.[1] ?? []);
-  return LETTERS.find((letter) => letter === letters.at(-1));
+  return LABELS.find((letter) => letter === letters.at(-1));
 }
 
 /** The process steps of a response: its lines without blank ones and without answer lines. */

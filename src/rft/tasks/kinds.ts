@@ -1,20 +1,19 @@
 import { InputError, LabError } from '../../base/errors.ts';
 import { Seed, type Random } from '../../base/random.ts';
+import { LABELS, type Label, type Question } from '../dataset.ts';
 import { evaluate, substitute } from './expression.ts';
 import { decimals, formatNumber, type NumberFormat } from './numbers.ts';
 import {
-  LETTERS,
   PHRASINGS,
   type Flaw,
   type FlawedSolution,
-  type Letter,
   type Phrasing,
   type Problem,
-  type Question,
   type Solution,
   type Split,
   type StepLabel,
   type Task,
+  type TaskQuestion,
 } from './task.ts';
 
 /**
@@ -158,6 +157,14 @@ export function taskOf(spec: TaskSpec): Task {
     PHRASINGS.flatMap((phrasing) => kind.stems[phrasing].map((stem) => ({ kind, pattern: compile(kind, stem) }))),
   );
 
+  interface Reading {
+    readonly kind: Kind;
+    readonly q: Quantities;
+    readonly right: Derivation;
+  }
+  /** Every step of every rollout asks for the same few questions. */
+  const readings = new WeakMap<Question, Reading>();
+
   function parse(stem: string): { kind: Kind; quantities: Quantities } | undefined {
     for (const { kind, pattern } of templates) {
       const quantities = pattern.exec(stem)?.groups;
@@ -166,26 +173,30 @@ export function taskOf(spec: TaskSpec): Task {
     return undefined;
   }
 
-  function read(question: Question): { kind: Kind; q: Quantities; right: Derivation } {
+  function read(question: Question): Reading {
+    const known = readings.get(question);
+    if (known) return known;
     const parsed = parse(question.question);
     const right = parsed && derive(parsed.kind, parsed.quantities, parsed.kind.solution(parsed.quantities));
     if (!parsed || !right) {
       throw new InputError(`"${question.question}" is not a question of ${spec.id}`, 'Use a question that this task made or restated.');
     }
-    return { kind: parsed.kind, q: parsed.quantities, right };
+    const reading = { kind: parsed.kind, q: parsed.quantities, right };
+    readings.set(question, reading);
+    return reading;
   }
 
-  function letterOf(question: Question, option: string): Letter | undefined {
+  function letterOf(question: Question, option: string): Label | undefined {
     return question.choices.label[question.choices.text.indexOf(option)];
   }
 
   /** The wrong option that a reader of this result would tick: itself, else the nearest number, else any. */
-  function wrongLetter(question: Question, kind: Kind, result: string, rng: Random): Letter {
+  function wrongLetter(question: Question, kind: Kind, result: string, rng: Random): Label {
     const wrong = question.choices.label.filter((letter) => letter !== question.answerKey);
     const own = letterOf(question, optionOf(kind, result));
     if (own && own !== question.answerKey) return own;
     if (kind.classes) return rng.pick(wrong);
-    const distance = (letter: Letter) => Math.abs(Number(question.choices.text[question.choices.label.indexOf(letter)]) - Number(result));
+    const distance = (letter: Label) => Math.abs(Number(question.choices.text[question.choices.label.indexOf(letter)]) - Number(result));
     return wrong.reduce((best, letter) => (distance(letter) < distance(best) ? letter : best));
   }
 
@@ -242,7 +253,7 @@ export function taskOf(spec: TaskSpec): Task {
   const write = (kind: Kind, q: Quantities, phrasing: Phrasing, rng: Random) =>
     rng.pick(kind.stems[phrasing]).replace(/\{(\w+)\}/g, (_, slot: string) => q[slot]!);
 
-  function generate(rng: Random, { phrasing, split }: { phrasing: Phrasing; split?: Split }): Question {
+  function generate(rng: Random, { phrasing, split }: { phrasing: Phrasing; split?: Split }): TaskQuestion {
     const kind = rng.pick(spec.kinds);
     let low = rng.int(4);
     for (let tries = 0; tries < 1000; tries++) {
@@ -257,8 +268,8 @@ export function taskOf(spec: TaskSpec): Task {
       const text = rng.shuffle([key, ...wrong]);
       return {
         question: write(kind, q, phrasing, rng),
-        choices: { text, label: LETTERS },
-        answerKey: LETTERS[text.indexOf(key)]!,
+        choices: { text, label: LABELS },
+        answerKey: LABELS[text.indexOf(key)]!,
         type: 'mcq-4-choices',
         domain: spec.domain,
         details: { level: 'L3', task: spec.id, subtask: kind.name, phrasing, difficulty: right.steps.length, source: spec.source },

@@ -1,4 +1,4 @@
-import { LETTERS, type Question } from './task.ts';
+import { LABELS, type Question } from '../dataset.ts';
 
 /**
  * How far one gets without the question: accuracies of rules that look at the options alone, or at the surface of the stem.
@@ -10,7 +10,7 @@ export type Shortcut = (typeof SHORTCUTS)[number];
 
 /** `train` is where the most frequent letter is counted. */
 export function shortcutBaselines(test: readonly Question[], train: readonly Question[]): Record<Shortcut, number> {
-  const frequency = LETTERS.map((letter) => train.filter(({ answerKey }) => answerKey === letter).length);
+  const frequency = LABELS.map((letter) => train.filter(({ answerKey }) => answerKey === letter).length);
   const scores: Record<Shortcut, (question: Question) => number[]> = {
     'longest option': ({ choices }) => choices.text.map((text) => text.length),
     'shortest option': ({ choices }) => choices.text.map((text) => -text.length),
@@ -30,7 +30,7 @@ export function shortcutBaselines(test: readonly Question[], train: readonly Que
 
 function credit({ answerKey }: Question, scores: readonly number[]): number {
   const best = Math.max(...scores);
-  return scores[LETTERS.indexOf(answerKey)] === best ? 1 / scores.filter((score) => score === best).length : 0;
+  return scores[LABELS.indexOf(answerKey)] === best ? 1 / scores.filter((score) => score === best).length : 0;
 }
 
 /** 1 for the option of this rank by size; options that are words all score 0. */

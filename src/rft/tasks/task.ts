@@ -1,12 +1,10 @@
 import type { Random } from '../../base/random.ts';
+import type { Label, Question } from '../dataset.ts';
 
 /**
  * A task is a generator of four-option science questions together with everything that can be said about them without a
  * model: the worked solution, its typical mistakes, and a checker that re-derives each step from the text alone.
  */
-
-export const LETTERS = ['A', 'B', 'C', 'D'] as const;
-export type Letter = (typeof LETTERS)[number];
 
 /** A: corpus and training questions. B: targets of rewriting, never in the corpus. C: seen by nothing before the test. */
 export const PHRASINGS = ['A', 'B', 'C'] as const;
@@ -16,11 +14,8 @@ export type Phrasing = (typeof PHRASINGS)[number];
 export const SPLITS = ['corpus', 'train', 'test'] as const;
 export type Split = (typeof SPLITS)[number];
 
-/** One record of the paper's data files (SciKnowEval's format); nothing else is needed to solve or check it. */
-export interface Question {
-  readonly question: string;
-  readonly choices: { readonly text: readonly string[]; readonly label: readonly Letter[] };
-  readonly answerKey: Letter;
+/** A question as a task makes it: SciKnowEval's record, whose stem and options are all that is needed to solve and check it. */
+export interface TaskQuestion extends Question {
   readonly type: 'mcq-4-choices';
   readonly domain: string;
   readonly details: {
@@ -38,7 +33,7 @@ export interface Question {
 /** Steps are whole lines, `Step 1: F=m*a=4*6=24 N`, without the newline; see src/rft/tasks/format.ts. */
 export interface Solution {
   readonly steps: readonly string[];
-  readonly answer: Letter;
+  readonly answer: Label;
 }
 
 /**
@@ -76,7 +71,7 @@ export interface Task {
   readonly subtasks: readonly string[];
 
   /** A question of the named phrasing; with `split`, of that split only. The same random state gives the same question. */
-  generate(rng: Random, options: { readonly phrasing: Phrasing; readonly split?: Split }): Question;
+  generate(rng: Random, options: { readonly phrasing: Phrasing; readonly split?: Split }): TaskQuestion;
   /** Throws an InputError if the stem is in none of the task's phrasings. */
   solve(question: Question): Solution;
   /** The solution with one typical mistake. `wrong_intermediate` of a one-step solution is a `slip`. */
