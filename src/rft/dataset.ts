@@ -3,12 +3,14 @@
  * `{ question, choices: { text: [4], label: ["A".."D"] }, answerKey, details? }`. Other keys are ignored.
  */
 import { InputError } from '../base/errors.ts';
-import { LETTERS, type Letter } from './tasks/task.ts';
+
+export const LABELS = ['A', 'B', 'C', 'D'] as const;
+export type Label = (typeof LABELS)[number];
 
 export interface Question {
   readonly question: string;
-  readonly choices: { readonly text: readonly string[]; readonly label: readonly Letter[] };
-  readonly answerKey: Letter;
+  readonly choices: { readonly text: readonly string[]; readonly label: readonly Label[] };
+  readonly answerKey: Label;
   readonly details?: Readonly<Record<string, unknown>>;
 }
 
@@ -95,25 +97,25 @@ function parseQuestion(where: string, value: unknown): Question {
   if (!isObject(choices)) return fail('choices is missing', FORMAT);
   const { text, label } = choices;
   if (!Array.isArray(text)) return fail('choices.text is missing', FORMAT);
-  if (text.length !== LETTERS.length)
+  if (text.length !== LABELS.length)
     return fail(`choices.text has ${text.length} options in place of four`, 'Give exactly four options, or leave the question out.');
   const empty = text.findIndex((option) => !isText(option));
-  if (empty >= 0) return fail(`option ${LETTERS[empty]} is empty or not text`, 'Give each option as text.');
+  if (empty >= 0) return fail(`option ${LABELS[empty]} is empty or not text`, 'Give each option as text.');
   const repeated = text.findIndex((option, i) => text.findIndex((other) => other.trim() === option.trim()) < i);
   if (repeated >= 0) {
     return fail(
-      `option ${LETTERS[repeated]} repeats an earlier one (${text[repeated]})`,
+      `option ${LABELS[repeated]} repeats an earlier one (${text[repeated]})`,
       'Two equal options leave no single right letter: change one, or leave the question out.',
     );
   }
-  if (!Array.isArray(label) || label.length !== LETTERS.length || LETTERS.some((expected, i) => label[i] !== expected)) {
+  if (!Array.isArray(label) || label.length !== LABELS.length || LABELS.some((expected, i) => label[i] !== expected)) {
     return fail(`choices.label is ${JSON.stringify(label) ?? 'missing'}`, 'Label the four options A, B, C, D, in this order.');
   }
   if (answerKey === undefined) return fail('answerKey is missing', FORMAT);
-  if (!LETTERS.includes(answerKey as Letter))
+  if (!LABELS.includes(answerKey as Label))
     return fail(`answerKey ${JSON.stringify(answerKey)} is not among the labels`, 'Name the right option by its label: A, B, C or D.');
   if (details !== undefined && !isObject(details)) return fail('details is not an object', 'Leave details out, or give an object.');
-  return { question, choices: { text, label: LETTERS }, answerKey: answerKey as Letter, ...(details && { details }) };
+  return { question, choices: { text, label: LABELS }, answerKey: answerKey as Label, ...(details && { details }) };
 }
 
 const stem = ({ question }: Question) => question.trim();

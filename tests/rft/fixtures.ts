@@ -1,8 +1,7 @@
 /** A learnable toy domain for the tabular policy: the right letter follows from the class that the question names. */
 import { DeviceLostError } from '../../src/gpu/errors.ts';
 import { type Config, type PartialConfig, resolveConfig } from '../../src/rft/config.ts';
-import { type Dataset, parseDataset } from '../../src/rft/dataset.ts';
-import { LETTERS } from '../../src/rft/tasks/task.ts';
+import { type Dataset, LABELS, parseDataset } from '../../src/rft/dataset.ts';
 import type { RunEvent } from '../../src/rft/events.ts';
 import type { PipelineData } from '../../src/rft/pipeline.ts';
 import type { Policy } from '../../src/rft/policy.ts';
@@ -12,8 +11,8 @@ export function record(i: number, phrasing = 'A') {
   const c = i % CLASSES;
   return {
     question: `Which option belongs to class ${c}, item ${i}${phrasing}?`,
-    choices: { text: ['one', 'two', 'three', 'four'], label: [...LETTERS] },
-    answerKey: LETTERS[(c * 3 + 1) % 4]!,
+    choices: { text: ['one', 'two', 'three', 'four'], label: [...LABELS] },
+    answerKey: LABELS[(c * 3 + 1) % 4]!,
     details: { phrasing },
   };
 }
