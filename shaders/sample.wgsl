@@ -42,11 +42,11 @@ fn order(x: f32) -> u32 {
 
 fn value(key: u32) -> f32 { return bitcast<f32>(select(~key, key & 0x7fffffffu, (key >> 31u) == 1u)); }
 
-// -log(u), u = unit_float(word). Close to 1, where f32 can't tell u from 1, by the series in 1 - u: the largest g come from there.
+// -log(u), u = unit_float(word). Close to 1, where f32's log() loses its digits, by the series in 1 - u: the largest g come from there.
 fn exponential(word: u32) -> f32 {
-  let rest = 0xffffffu - (word >> 8u);
-  if (rest >= 0x100000u) { return -log(unit_float(word)); }
-  let d = (f32(rest) + 0.5) * (1.0 / 16777216.0);
+  let rest = 0x7fffffu - (word >> 9u);
+  if (rest >= 0x80000u) { return -log(unit_float(word)); }
+  let d = (f32(rest) + 0.5) * (1.0 / 8388608.0);
   return d * (1.0 + d * (0.5 + d * (1.0 / 3.0 + d * (0.25 + d * 0.2))));
 }
 

@@ -25,7 +25,16 @@ const STEP: OptimizerStep = { learning_rate: 1e-4, beta1: 0.9, beta2: 0.999, eps
 function benchConfig(size: string): ModelConfig {
   const shape = SIZES[size]!;
   return parseModelConfig(
-    { model_type: 'llama', ...shape, num_key_value_heads: shape.num_attention_heads, max_position_embeddings: 512, rms_norm_eps: 1e-6, rope_theta: 10000, tie_word_embeddings: true, hidden_act: 'silu' },
+    {
+      model_type: 'llama',
+      ...shape,
+      num_key_value_heads: shape.num_attention_heads,
+      max_position_embeddings: 512,
+      rms_norm_eps: 1e-6,
+      rope_theta: 10000,
+      tie_word_embeddings: true,
+      hidden_act: 'silu',
+    },
     `bench ${size}`,
   );
 }
@@ -91,7 +100,14 @@ export async function bench(args: readonly string[]): Promise<number> {
       const sampling = { temperature: 1, top_k: 0, top_p: 1, max_new_tokens: NEW_TOKENS };
       const generate = () => policy.generate({ prompts, adapter: 'policy', sampling, seed: Seed.of(5) });
       const ms = await medianMs(generate, Math.ceil(repeats / 2), 3);
-      rows.push({ model: size, rows: ROWS, new_tokens: NEW_TOKENS, rollout_ms: ms, rollout_tokens_per_s: ((ROWS * NEW_TOKENS) / ms) * 1e3, lanes: policy.info.lanes });
+      rows.push({
+        model: size,
+        rows: ROWS,
+        new_tokens: NEW_TOKENS,
+        rollout_ms: ms,
+        rollout_tokens_per_s: ((ROWS * NEW_TOKENS) / ms) * 1e3,
+        lanes: policy.info.lanes,
+      });
       if (args.includes('--kernels')) rows.push({ model: size, kernels: await policy.profile() });
     } else {
       throw new Error(`bench knows train and rollout, not ${what}`);

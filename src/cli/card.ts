@@ -37,7 +37,10 @@ export async function modelCard(args: {
     log(`${task.id}: accuracy ${interval(rows.at(-1)!.accuracy)}`);
   }
   await policy.dispose();
-  const table = rows.map((row) => `| ${row.task} | ${interval(row.accuracy)} | ${['A', 'B', 'C'].map((group) => (row.phrasings[group] ? interval(row.phrasings[group]) : '')).join(' | ')} |`);
+  const table = rows.map(
+    (row) =>
+      `| ${row.task} | ${interval(row.accuracy)} | ${['A', 'B', 'C'].map((group) => (row.phrasings[group] ? interval(row.phrasings[group]) : '')).join(' | ')} |`,
+  );
   const mean = rows.reduce((sum, { accuracy }) => sum + accuracy.mean, 0) / rows.length;
   return `---
 license: mit

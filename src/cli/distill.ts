@@ -60,7 +60,9 @@ async function buildCorpus(recipe: Recipe, tokenizer: ModelTokenizer, log: (line
     buckets[bucket]!.push({ tokens: Int32Array.from(ids), prompt_length: 1 });
     if (i % 5000 === 4999) await new Promise((resolve) => setImmediate(resolve));
   }
-  log(`corpus: ${recipe.documents} documents, ${(tokens / 1e6).toFixed(2)} M tokens; by length ${buckets.map((b, i) => `<=${BUCKETS[i]}: ${b.length}`).join(', ')}`);
+  log(
+    `corpus: ${recipe.documents} documents, ${(tokens / 1e6).toFixed(2)} M tokens; by length ${buckets.map((b, i) => `<=${BUCKETS[i]}: ${b.length}`).join(', ')}`,
+  );
   return buckets;
 }
 
@@ -94,7 +96,9 @@ export async function distill(args: readonly string[]): Promise<number> {
   const out = flags.out ?? join('models', name);
   const cache = join(flags.cache, `${name}-${steps}.checkpoint`);
 
-  const [tokenizerText, tokenizerConfigText] = await Promise.all(['tokenizer.json', 'tokenizer_config.json'].map((file) => readFile(join('models/tokenizer', file), 'utf8')));
+  const [tokenizerText, tokenizerConfigText] = await Promise.all(
+    ['tokenizer.json', 'tokenizer_config.json'].map((file) => readFile(join('models/tokenizer', file), 'utf8')),
+  );
   const tokenizer = loadTokenizer(JSON.parse(tokenizerText!), JSON.parse(tokenizerConfigText!));
   const config = bundledConfig(name, tokenizer.vocabSize, { eos: tokenizer.eosId, pad: tokenizer.padId });
   const gpu = await Gpu.open(await nodeGpu());
@@ -112,14 +116,25 @@ export async function distill(args: readonly string[]): Promise<number> {
   let loss = NaN;
   while (trainer.steps < steps) {
     const step = trainer.steps;
-    const rate = learningRate(step, steps, { learning_rate: recipe.learningRate, schedule: 'cosine', warmup_ratio: 0.04, min_lr_ratio: 0.05 });
-    const metrics = await trainer.step(drawBatch(seed, step, buckets, recipe.batch), { ...ADAM, learning_rate: rate, weight_decay: recipe.weightDecay });
+    const rate = learningRate(step, steps, {
+      learning_rate: recipe.learningRate,
+      schedule: 'cosine',
+      warmup_ratio: 0.04,
+      min_lr_ratio: 0.05,
+    });
+    const metrics = await trainer.step(drawBatch(seed, step, buckets, recipe.batch), {
+      ...ADAM,
+      learning_rate: rate,
+      weight_decay: recipe.weightDecay,
+    });
     loss = Number.isNaN(loss) ? metrics.loss : 0.98 * loss + 0.02 * metrics.loss;
     const elapsed = (performance.now() - started) / 1000;
     const done = step + 1 - firstStep;
     if (done === 20 || step % 200 === 199) {
       const left = (elapsed / done) * (steps - step - 1);
-      log(`step ${step + 1}/${steps}  loss ${loss.toFixed(4)}  grad norm ${metrics.grad_norm.toFixed(3)}  lr ${rate.toExponential(2)}  ${(done / elapsed).toFixed(1)} steps/s, about ${Math.ceil(left)} s left`);
+      log(
+        `step ${step + 1}/${steps}  loss ${loss.toFixed(4)}  grad norm ${metrics.grad_norm.toFixed(3)}  lr ${rate.toExponential(2)}  ${(done / elapsed).toFixed(1)} steps/s, about ${Math.ceil(left)} s left`,
+      );
     }
     const outOfTime = elapsed > maxMinutes * 60;
     if (trainer.steps % CHECKPOINT_EVERY === 0 || outOfTime) await writeState(cache, await trainer.state());
@@ -141,7 +156,12 @@ export async function distill(args: readonly string[]): Promise<number> {
   ]);
   await trainer.release();
   await engine.dispose();
-  const files = { config: JSON.stringify(toHuggingFace(config)), tokenizer: tokenizerText!, tokenizerConfig: tokenizerConfigText!, weights };
+  const files = {
+    config: JSON.stringify(toHuggingFace(config)),
+    tokenizer: tokenizerText!,
+    tokenizerConfig: tokenizerConfigText!,
+    weights,
+  };
   const card = await modelCard({
     name,
     files,
@@ -174,7 +194,10 @@ export async function distill(args: readonly string[]): Promise<number> {
 async function writeState(path: string, { steps, weights, m, v }: PretrainState): Promise<void> {
   await mkdir(join(path, '..'), { recursive: true });
   const head = new Uint32Array([steps, weights.length]);
-  await writeFile(`${path}.part`, Buffer.concat([head, weights, m, v].map((part) => Buffer.from(part.buffer, part.byteOffset, part.byteLength))));
+  await writeFile(
+    `${path}.part`,
+    Buffer.concat([head, weights, m, v].map((part) => Buffer.from(part.buffer, part.byteOffset, part.byteLength))),
+  );
   await rename(`${path}.part`, path);
 }
 

@@ -44,7 +44,9 @@ export async function evaluateTask(policy: Policy, task: string, options: Evalua
     const question = questions[Math.floor(i / options.samples)]!;
     return graders.multiple_choice(question, { text: responseText(policy, generation), finished: generation.finished });
   });
-  const shares = questions.map((_, q) => mean(grades.slice(q * options.samples, (q + 1) * options.samples).map(({ outcome }) => Number(outcome === 'right'))));
+  const shares = questions.map((_, q) =>
+    mean(grades.slice(q * options.samples, (q + 1) * options.samples).map(({ outcome }) => Number(outcome === 'right'))),
+  );
   const interval = (rows: readonly number[]) => wilson(mean(rows.map((q) => shares[q]!)), rows.length);
   const groups = new Map<string, number[]>();
   questions.forEach((question, q) => {
@@ -79,10 +81,17 @@ export async function evaluateModel(args: readonly string[]): Promise<number> {
   const backend = values.backend === 'cpu' ? 'cpu' : 'webgpu';
   const gpu = backend === 'cpu' ? undefined : await nodeGpu();
   const policy = await openPolicy(values.model, await readModelFiles(values.model), { backend, gpu });
-  const options = { questions: Number(values.n), samples: Number(values.samples), temperature: Number(values.temperature), seed: Number(values.seed) };
+  const options = {
+    questions: Number(values.n),
+    samples: Number(values.samples),
+    temperature: Number(values.temperature),
+    seed: Number(values.seed),
+  };
   const results: TaskAccuracy[] = [];
   for (const task of tasks) results.push(await evaluateTask(policy, task, options));
-  process.stdout.write(`${JSON.stringify({ model: policy.info, ...options, tasks: results, mean: mean(results.map(({ accuracy }) => accuracy.mean)) }, null, 1)}\n`);
+  process.stdout.write(
+    `${JSON.stringify({ model: policy.info, ...options, tasks: results, mean: mean(results.map(({ accuracy }) => accuracy.mean)) }, null, 1)}\n`,
+  );
   await policy.dispose();
   return 0;
 }

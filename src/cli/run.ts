@@ -32,8 +32,10 @@ export async function run(args: readonly string[]): Promise<number> {
     },
   });
   const [path] = positionals;
-  if (path === undefined) throw new InputError('run needs a notebook.', 'For example: lab run public/notebooks/quickstart.json --seed 1 --out run.jsonl');
-  if (values.backend !== 'webgpu' && values.backend !== 'cpu') throw new InputError(`There is no backend ${values.backend}.`, 'Use webgpu or cpu.');
+  if (path === undefined)
+    throw new InputError('run needs a notebook.', 'For example: lab run public/notebooks/quickstart.json --seed 1 --out run.jsonl');
+  if (values.backend !== 'webgpu' && values.backend !== 'cpu')
+    throw new InputError(`There is no backend ${values.backend}.`, 'Use webgpu or cpu.');
   const config = configOf(await readText(path), path, [...(values.seed === undefined ? [] : [`seed=${values.seed}`]), ...values.set]);
 
   const { task } = config.data;
@@ -44,7 +46,8 @@ export async function run(args: readonly string[]): Promise<number> {
   const files = await readModelFiles(config.model);
   const { backend } = values;
   let policy: Policy | undefined;
-  const open = async () => (policy = await openPolicy(config.model, files, backend === 'cpu' ? { backend } : { backend, gpu: await nodeGpu() }));
+  const open = async () =>
+    (policy = await openPolicy(config.model, files, backend === 'cpu' ? { backend } : { backend, gpu: await nodeGpu() }));
 
   if (values.out) await mkdir(dirname(values.out), { recursive: true });
   const out = values.out ? createWriteStream(values.out) : undefined;
@@ -81,7 +84,8 @@ function narrate(event: RunEvent): void {
   const say = (line: string) => process.stderr.write(`${((event.time_ms ?? 0) / 1000).toFixed(1).padStart(7)} s  ${line}\n`);
   if (event.type === 'run') say(`${event.policy.model} on ${event.policy.device}, seed ${event.seed}`);
   else if (event.type === 'warning') say(`warning: ${event.message}`);
-  else if (event.type === 'metric' && event.stage === 'ppo') say(`ppo ${event.update}: reward ${percent(event.reward_mean)}, kl ${percent(event.kl)}, clip ${percent(event.clip_ratio)}`);
+  else if (event.type === 'metric' && event.stage === 'ppo')
+    say(`ppo ${event.update}: reward ${percent(event.reward_mean)}, kl ${percent(event.kl)}, clip ${percent(event.clip_ratio)}`);
   else if (event.type === 'metric' && event.stage === 'sft' && event.step % 10 === 0) say(`sft ${event.step}: loss ${percent(event.loss)}`);
   else if (event.type === 'stage' && event.status !== 'running') say(`${event.stage} ${event.status}`);
   else if (event.type === 'done') {

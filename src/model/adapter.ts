@@ -24,7 +24,11 @@ export function initialAdapter(config: ModelConfig, lora: LoraConfig, seed: Seed
   return targeted(config, lora).map(({ layer, target, in: inputs, aRegion, aOffset }) => {
     const rng = seed.derive(`${layer}.${target}`).random();
     const bound = 1 / Math.sqrt(inputs);
-    return { region: aRegion, offset: aOffset, values: Float32Array.from({ length: lora.rank * inputs }, () => (2 * rng.float() - 1) * bound) };
+    return {
+      region: aRegion,
+      offset: aOffset,
+      values: Float32Array.from({ length: lora.rank * inputs }, () => (2 * rng.float() - 1) * bound),
+    };
   });
 }
 

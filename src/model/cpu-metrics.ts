@@ -53,7 +53,8 @@ export class MetricsTally {
 
   /** All but the gradient norms. */
   metrics({ old, ref, values, returns, advantages, sampling }: RolloutArrays): Omit<PpoMetrics, 'actor_grad_norm' | 'critic_grad_norm'> {
-    const kl = (estimator: 'k1' | 'k2' | 'k3') => moments(old.map((row, i) => row.map((logprob, t) => klEstimate(estimator, logprob - ref[i]![t]!).value))).mean;
+    const kl = (estimator: 'k1' | 'k2' | 'k3') =>
+      moments(old.map((row, i) => row.map((logprob, t) => klEstimate(estimator, logprob - ref[i]![t]!).value))).mean;
     const all = advantages.flatMap((row) => [...row]);
     const share = (sum: number, count: number) => (count === 0 ? 0 : sum / count);
     const { mean, variance } = moments(advantages);

@@ -15,7 +15,8 @@ import { type Projection, type Region, baseLayout, projectionShapes } from './la
 /** Regions by name, as in ParameterSet. */
 export type CpuParameters = ReadonlyMap<string, Float64Array>;
 
-export const allocateCpu = (regions: readonly Region[]): Map<string, Float64Array> => new Map(regions.map(({ name, length }) => [name, new Float64Array(length)]));
+export const allocateCpu = (regions: readonly Region[]): Map<string, Float64Array> =>
+  new Map(regions.map(({ name, length }) => [name, new Float64Array(length)]));
 
 export interface CpuTrunk {
   readonly config: ModelConfig;
@@ -127,7 +128,11 @@ function setColumns(x: Float64Array, stride: number, offset: number, width: numb
 }
 
 /** q and k heads normalised (Qwen3); other models keep the raw row. */
-function normalizeHeads(trunk: CpuTrunk, layer: number, raw: Float64Array): { qkv: Float64Array; qInv?: Float64Array; kInv?: Float64Array } {
+function normalizeHeads(
+  trunk: CpuTrunk,
+  layer: number,
+  raw: Float64Array,
+): { qkv: Float64Array; qInv?: Float64Array; kInv?: Float64Array } {
   const { config, weights } = trunk;
   if (!config.qk_norm) return { qkv: raw };
   const { heads, kvHeads, headDim, stride } = geometry(config);
@@ -218,12 +223,25 @@ export function cpuBackward(trunk: CpuTrunk, state: CpuForward, dHidden: Float64
     const dGateUp = swigluBackwardReference(s.gateUp, reverse(layer, 'down', s.activated, dx), f);
     dx = add(dx, reverseNorm(`${layer}.norm2`, s.middle, s.inv2, reverse(layer, 'gate_up', s.h2, dGateUp)));
     const dAttended = reverse(layer, 'o', s.attended, dx);
-    const rotated = attentionBackwardReference(s.qkv, { out: s.attended, lse: s.lse }, dAttended, { rows: 1, length: state.ids.length, ...shape });
+    const rotated = attentionBackwardReference(s.qkv, { out: s.attended, lse: s.lse }, dAttended, {
+      rows: 1,
+      length: state.ids.length,
+      ...shape,
+    });
     const dQkv = ropeReference(rotated, { ...shape, heads: heads + kvHeads }, trunk.ropeTable, positions, true);
     if (config.qk_norm) {
       const [qWidth, kWidth] = [heads * headDim, kvHeads * headDim];
-      for (const [name, offset, width, inv] of [['q_norm', 0, qWidth, s.qInv!], ['k_norm', qWidth, kWidth, s.kInv!]] as const) {
-        setColumns(dQkv, stride, offset, width, reverseNorm(`${layer}.${name}`, columns(s.raw, stride, offset, width), inv, columns(dQkv, stride, offset, width)));
+      for (const [name, offset, width, inv] of [
+        ['q_norm', 0, qWidth, s.qInv!],
+        ['k_norm', qWidth, kWidth, s.kInv!],
+      ] as const) {
+        setColumns(
+          dQkv,
+          stride,
+          offset,
+          width,
+          reverseNorm(`${layer}.${name}`, columns(s.raw, stride, offset, width), inv, columns(dQkv, stride, offset, width)),
+        );
       }
     }
     dx = add(dx, reverseNorm(`${layer}.norm1`, s.input, s.inv1, reverse(layer, 'qkv', s.h1, dQkv)));
@@ -260,7 +278,12 @@ export function cpuDecode(trunk: CpuTrunk, id: number, cache: CpuCache, adapter?
     keys.set(qkv.subarray(heads * headDim, heads * headDim + width), position * width);
     values.set(qkv.subarray(heads * headDim + width, stride), position * width);
     const used = (position + 1) * width;
-    const attended = attentionDecodeReference(qkv.subarray(0, heads * headDim), keys.subarray(0, used), values.subarray(0, used), { heads, kvHeads, headDim, count: position + 1 });
+    const attended = attentionDecodeReference(qkv.subarray(0, heads * headDim), keys.subarray(0, used), values.subarray(0, used), {
+      heads,
+      kvHeads,
+      headDim,
+      count: position + 1,
+    });
     const middle = add(x, project(trunk, adapter, layer, 'o', attended));
     const { y: h2 } = rmsnormReference(middle, need(weights, `${layer}.norm2`), eps);
     x = add(middle, project(trunk, adapter, layer, 'down', swigluReference(project(trunk, adapter, layer, 'gate_up', h2), f)));

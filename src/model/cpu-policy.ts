@@ -35,7 +35,17 @@ import type {
 import { adapterPairs, adapterParts, initialAdapter, initialValueHead, loraScale } from './adapter.ts';
 import { type ModelConfig, parameterCount } from './config.ts';
 import { MetricsTally } from './cpu-metrics.ts';
-import { type CpuAdapter, type CpuForward, type CpuTrunk, allocateCpu, cpuBackward, cpuCache, cpuDecode, cpuForward, cpuTrunk } from './cpu-model.ts';
+import {
+  type CpuAdapter,
+  type CpuForward,
+  type CpuTrunk,
+  allocateCpu,
+  cpuBackward,
+  cpuCache,
+  cpuDecode,
+  cpuForward,
+  cpuTrunk,
+} from './cpu-model.ts';
 import { PROJECTIONS, adapterLayout, headRegion, valueHeadRegions } from './layout.ts';
 import { readPeftAdapter, writePeftAdapter } from './peft.ts';
 import { adamwScalarsOf } from './optimizer.ts';
@@ -63,7 +73,14 @@ interface Attached {
 
 const clone = (regions: Regions): Regions => new Map([...regions].map(([name, values]) => [name, Float64Array.from(values)]));
 const zeros = (regions: Regions): Regions => new Map([...regions].map(([name, values]) => [name, new Float64Array(values.length)]));
-const optimizerFor = (weights: Regions): CpuOptimizer => ({ weights, gradients: zeros(weights), m: zeros(weights), v: zeros(weights), steps: 0, norm: 0 });
+const optimizerFor = (weights: Regions): CpuOptimizer => ({
+  weights,
+  gradients: zeros(weights),
+  m: zeros(weights),
+  v: zeros(weights),
+  steps: 0,
+  norm: 0,
+});
 
 const flatten = (regions: Regions): Float32Array => Float32Array.from([...regions.values()].flatMap((values) => [...values]));
 
@@ -135,7 +152,12 @@ export class CpuPolicy implements Policy {
     return results;
   }
 
-  private generateOne(prompt: readonly number[], id: number, { sampling, seed }: GenerateRequest, adapter: CpuAdapter | undefined): Generation {
+  private generateOne(
+    prompt: readonly number[],
+    id: number,
+    { sampling, seed }: GenerateRequest,
+    adapter: CpuAdapter | undefined,
+  ): Generation {
     const { config, trunk } = this;
     const limit = Math.min(prompt.length + sampling.max_new_tokens, config.max_position_embeddings);
     const cache = cpuCache(config, limit);
@@ -164,7 +186,11 @@ export class CpuPolicy implements Policy {
     return { tokens: Int32Array.from(ids), prompt_length: prompt.length, finished, logprobs: Float32Array.from(logprobs) };
   }
 
-  async score(sequences: readonly Sequence[], options: { adapter: AdapterName; temperature: number }, signal?: AbortSignal): Promise<TokenScores[]> {
+  async score(
+    sequences: readonly Sequence[],
+    options: { adapter: AdapterName; temperature: number },
+    signal?: AbortSignal,
+  ): Promise<TokenScores[]> {
     checkSequences(this.config, sequences);
     const scores: TokenScores[] = [];
     for (const sequence of sequences) {
@@ -231,18 +257,23 @@ export class CpuPolicy implements Policy {
     if (phase !== 'rl') throw new InputError('PPO has no reference and no critic yet.', 'Call beginRl first.');
     const { sequences, rewards } = batch;
     checkSequences(this.config, sequences);
-    const actions = <T extends Float64Array>(values: T, { prompt_length, tokens }: Sequence) => values.slice(prompt_length - 1, tokens.length - 1);
+    const actions = <T extends Float64Array>(values: T, { prompt_length, tokens }: Sequence) =>
+      values.slice(prompt_length - 1, tokens.length - 1);
     const old: Float64Array[] = [];
     const ref: Float64Array[] = [];
     const values: Float64Array[] = [];
     for (const sequence of sequences) {
       throwIfStopped(signal);
-      old.push(actions(this.lossHead(this.forward(sequence, this.use(actor.weights, lora)), sequence, config.temperature).logprob, sequence));
+      old.push(
+        actions(this.lossHead(this.forward(sequence, this.use(actor.weights, lora)), sequence, config.temperature).logprob, sequence),
+      );
       ref.push(actions(this.lossHead(this.forward(sequence, this.use(reference, lora)), sequence, config.temperature).logprob, sequence));
       values.push(actions(this.values(this.forward(sequence, this.use(critic.weights, lora))), sequence));
       await breathe();
     }
-    const estimates = sequences.map((_, i) => gaeReference(tokenRewardsReference({ oldLogprobs: old[i]!, refLogprobs: ref[i]!, reward: rewards[i]! }, config), values[i]!, config));
+    const estimates = sequences.map((_, i) =>
+      gaeReference(tokenRewardsReference({ oldLogprobs: old[i]!, refLogprobs: ref[i]!, reward: rewards[i]! }, config), values[i]!, config),
+    );
     const returns = estimates.map(({ returns }) => returns);
     const unwhitened = estimates.map(({ advantages }) => advantages);
     const advantages = config.whiten_advantages ? whitenReference(unwhitened) : unwhitened;
@@ -251,7 +282,10 @@ export class CpuPolicy implements Policy {
     const random = new Random(Seed.words(config.seed));
     for (let epoch = 0; epoch < config.ppo_epochs; epoch++) {
       for (const part of split(random.shuffle([...sequences.keys()]), config.minibatches)) {
-        const weights = tokenWeights(config.loss_aggregation, part.map((row) => old[row]!.length));
+        const weights = tokenWeights(
+          config.loss_aggregation,
+          part.map((row) => old[row]!.length),
+        );
         for (const [i, row] of part.entries()) {
           throwIfStopped(signal);
           this.valueStep(sequences[row]!, values[row]!, returns[row]!, weights[i]!, config, tally);
@@ -270,7 +304,13 @@ export class CpuPolicy implements Policy {
       critic_grad_norm: critic.norm,
     };
     const f32 = (rows: readonly Float64Array[]) => rows.map((row) => Float32Array.from(row));
-    const details: PpoDetails = { old_logprobs: f32(old), ref_logprobs: f32(ref), values: f32(values), advantages: f32(advantages), returns: f32(returns) };
+    const details: PpoDetails = {
+      old_logprobs: f32(old),
+      ref_logprobs: f32(ref),
+      values: f32(values),
+      advantages: f32(advantages),
+      returns: f32(returns),
+    };
     return options.details ? { metrics, details } : { metrics };
   }
 
@@ -287,7 +327,13 @@ export class CpuPolicy implements Policy {
     const dLogprob = new Float64Array(head.logprob.length);
     const dEntropy = new Float64Array(head.logprob.length);
     for (let p = sequence.prompt_length - 1, t = 0; p < dLogprob.length; p++, t++) {
-      const token = { logprob: head.logprob[p]!, entropy: head.entropy[p]!, oldLogprob: rollout.old[t]!, refLogprob: rollout.ref[t]!, advantage: rollout.advantages[t]! };
+      const token = {
+        logprob: head.logprob[p]!,
+        entropy: head.entropy[p]!,
+        oldLogprob: rollout.old[t]!,
+        refLogprob: rollout.ref[t]!,
+        advantage: rollout.advantages[t]!,
+      };
       const loss = policyLossReference(token, config);
       dLogprob[p] = weight * loss.dLogprob;
       dEntropy[p] = weight * loss.dEntropy;
@@ -296,7 +342,14 @@ export class CpuPolicy implements Policy {
     this.backward(state, head, dLogprob, dEntropy, actor.gradients);
   }
 
-  private valueStep(sequence: Sequence, oldValues: Float64Array, returns: Float64Array, weight: number, config: PpoConfig, tally: MetricsTally): void {
+  private valueStep(
+    sequence: Sequence,
+    oldValues: Float64Array,
+    returns: Float64Array,
+    weight: number,
+    config: PpoConfig,
+    tally: MetricsTally,
+  ): void {
     const { lora, critic } = this.need();
     const state = this.forward(sequence, this.use(critic.weights, lora));
     const now = this.values(state);
@@ -333,7 +386,10 @@ export class CpuPolicy implements Policy {
     for (const [name, regions] of Object.entries(savedRegions(attached))) {
       const tensor = tensors[name];
       if (tensor?.length !== flatten(regions).length) {
-        throw new InputError(`The checkpoint's ${name} does not fit this model on the CPU.`, 'Use a checkpoint of the same model, LoRA rank and backend.');
+        throw new InputError(
+          `The checkpoint's ${name} does not fit this model on the CPU.`,
+          'Use a checkpoint of the same model, LoRA rank and backend.',
+        );
       }
       let at = 0;
       for (const values of regions.values()) values.set(tensor.subarray(at, (at += values.length)));

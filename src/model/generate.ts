@@ -48,7 +48,12 @@ export class Generator {
   ) {}
 
   /** `adapterKey` names the adapter in program keys; the caller drops programs (prefix `adapterKey`) when its buffers change. */
-  async generate(request: GenerateRequest, adapter: AdapterUse | undefined, adapterKey: string, signal?: AbortSignal): Promise<Generation[]> {
+  async generate(
+    request: GenerateRequest,
+    adapter: AdapterUse | undefined,
+    adapterKey: string,
+    signal?: AbortSignal,
+  ): Promise<Generation[]> {
     const { prompts } = request;
     checkPrompts(this.engine.config, request);
     const results: Generation[] = [];
@@ -59,7 +64,10 @@ export class Generator {
     for (let start = 0; start < prompts.length; start += rows) {
       const part = prompts.slice(start, start + rows);
       const report = (finished: number, tokens: number) =>
-        request.onProgress?.(start + finished, results.reduce((sum, g) => sum + g.tokens.length - g.prompt_length, tokens));
+        request.onProgress?.(
+          start + finished,
+          results.reduce((sum, g) => sum + g.tokens.length - g.prompt_length, tokens),
+        );
       results.push(...(await this.generateRows(part, start, request, adapter, adapterKey, rows, capacity, report, signal)));
     }
     return results;
@@ -91,7 +99,12 @@ export class Generator {
     });
 
     const tokens = new Uint32Array((pool.rows + 1) * pool.capacity);
-    const state = { positions: new Uint32Array(pool.rows + 1), finished: new Uint32Array(pool.rows + 1).fill(1), limits: new Uint32Array(pool.rows + 1), ids: new Uint32Array(pool.rows + 1) };
+    const state = {
+      positions: new Uint32Array(pool.rows + 1),
+      finished: new Uint32Array(pool.rows + 1).fill(1),
+      limits: new Uint32Array(pool.rows + 1),
+      ids: new Uint32Array(pool.rows + 1),
+    };
     prompts.forEach((prompt, row) => {
       tokens.set(prompt, row * pool.capacity);
       state.positions[row] = prompt.length - 1;
@@ -121,7 +134,13 @@ export class Generator {
   }
 
   /** Fills the cache with all prompts, `tokensPerPrefill` positions at a time. */
-  private async prefill(pool: GenerationPool, prompts: readonly (readonly number[])[], adapter: AdapterUse | undefined, adapterKey: string, signal?: AbortSignal): Promise<void> {
+  private async prefill(
+    pool: GenerationPool,
+    prompts: readonly (readonly number[])[],
+    adapter: AdapterUse | undefined,
+    adapterKey: string,
+    signal?: AbortSignal,
+  ): Promise<void> {
     const longest = prompts.reduce((max, prompt) => Math.max(max, prompt.length), 0);
     const length = Math.min(pool.capacity, alignUp(longest, 16));
     const rows = Math.max(1, Math.min(pool.rows, Math.floor(this.limits.tokensPerPrefill / length)));
@@ -131,7 +150,12 @@ export class Generator {
     });
     for (let start = 0; start < prompts.length; start += rows) {
       throwIfStopped(signal);
-      this.writeRows(rowOf, rows, pool, Array.from({ length: Math.min(rows, prompts.length - start) }, (_, i) => start + i));
+      this.writeRows(
+        rowOf,
+        rows,
+        pool,
+        Array.from({ length: Math.min(rows, prompts.length - start) }, (_, i) => start + i),
+      );
       await program.run(signal);
     }
   }
@@ -175,8 +199,29 @@ export class Generator {
       const { capacity, tokens, positions, finished, limits, ids, logprobs } = pool;
       const hidden = decodeStep(b, trunk, { slots, capacity, tokens, rowOf, positions }, adapter, pool);
       const logits = b.tensor('logits', [slots, config.vocab_size]);
-      matmul(b, { variant: 'nt', m: slots, n: config.vocab_size, k: config.hidden_size, a: hidden, b: trunk.weights.view(headRegion(config)), c: logits });
-      sample(b, { slots, vocab: config.vocab_size, capacity, logits, rowOf, tokens, positions, finished, limits, logprobs, ids, scalars: this.scalars! });
+      matmul(b, {
+        variant: 'nt',
+        m: slots,
+        n: config.vocab_size,
+        k: config.hidden_size,
+        a: hidden,
+        b: trunk.weights.view(headRegion(config)),
+        c: logits,
+      });
+      sample(b, {
+        slots,
+        vocab: config.vocab_size,
+        capacity,
+        logits,
+        rowOf,
+        tokens,
+        positions,
+        finished,
+        limits,
+        logprobs,
+        ids,
+        scalars: this.scalars!,
+      });
     });
   }
 
@@ -224,7 +269,8 @@ export class Generator {
     await this.engine.gpu.idle();
     await this.engine.dropProgramsMatching((key) => key.endsWith(` pool ${pool.id}`));
     const { gpu } = this.engine;
-    for (const view of [pool.tokens, pool.positions, pool.finished, pool.limits, pool.ids, pool.logprobs, ...pool.keys, ...pool.values]) gpu.release(view);
+    for (const view of [pool.tokens, pool.positions, pool.finished, pool.limits, pool.ids, pool.logprobs, ...pool.keys, ...pool.values])
+      gpu.release(view);
     pool.finishedRing.release();
     this.pool = undefined;
   }

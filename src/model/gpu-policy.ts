@@ -81,13 +81,18 @@ export class GpuPolicy implements Policy {
     return this.generator.generate(request, adapter, key, signal);
   }
 
-  score(sequences: readonly Sequence[], options: { adapter: AdapterName; temperature: number }, signal?: AbortSignal): Promise<TokenScores[]> {
+  score(
+    sequences: readonly Sequence[],
+    options: { adapter: AdapterName; temperature: number },
+    signal?: AbortSignal,
+  ): Promise<TokenScores[]> {
     return this.trainer.score(sequences, this.role(options.adapter), options.temperature, signal);
   }
 
   async attachAdapter(lora: LoraConfig, seed: SeedWords): Promise<void> {
     const { policy } = await this.allocateAdapters(lora);
-    for (const { region, offset, values } of initialAdapter(this.engine.config, lora, Seed.words(seed))) policy.write(region, values, offset);
+    for (const { region, offset, values } of initialAdapter(this.engine.config, lora, Seed.words(seed)))
+      policy.write(region, values, offset);
   }
 
   sftStep(batch: SftBatch, step: OptimizerStep, seed: SeedWords, signal?: AbortSignal): Promise<SftMetrics> {
@@ -146,7 +151,10 @@ export class GpuPolicy implements Policy {
       const tensor = tensors[name];
       if (tensor?.length !== set.length) {
         const found = tensor ? `${tensor.length} floats` : 'nothing';
-        throw new InputError(`The checkpoint holds ${found} for ${name}; this model needs ${set.length} floats.`, 'Use a checkpoint of the same model and LoRA rank.');
+        throw new InputError(
+          `The checkpoint holds ${found} for ${name}; this model needs ${set.length} floats.`,
+          'Use a checkpoint of the same model and LoRA rank.',
+        );
       }
       set.writeAll(Float32Array.from(tensor));
     }

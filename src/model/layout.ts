@@ -76,7 +76,12 @@ export function baseLayout(config: ModelConfig): { regions: Region[]; tensors: T
       let row = 0;
       shape.targets.forEach((target, i) => {
         const out = shape.segments[i]!;
-        tensors.push({ name: `${prefix}.${target}.weight`, shape: [out, shape.in], region: `${layer}.${projection}`, offset: row * shape.in });
+        tensors.push({
+          name: `${prefix}.${target}.weight`,
+          shape: [out, shape.in],
+          region: `${layer}.${projection}`,
+          offset: row * shape.in,
+        });
         if (biased) tensors.push({ name: `${prefix}.${target}.bias`, shape: [out], region: `${layer}.${projection}_bias`, offset: row });
         row += out;
       });

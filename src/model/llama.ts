@@ -82,7 +82,13 @@ export interface ForwardState {
   readonly adapter: AdapterUse | undefined;
 }
 
-function loraTerm(trunk: Trunk, adapter: AdapterUse | undefined, layer: number, projection: Projection, z: Tensor | undefined): LoraTerm | undefined {
+function loraTerm(
+  trunk: Trunk,
+  adapter: AdapterUse | undefined,
+  layer: number,
+  projection: Projection,
+  z: Tensor | undefined,
+): LoraTerm | undefined {
   if (!adapter || !z) return undefined;
   const { weights, rank, scale, dropout } = adapter;
   return {
@@ -128,14 +134,28 @@ const qkvGeometry = (config: ModelConfig) => {
 };
 
 /** qkv = raw with q and k heads normalised (Qwen3); v is copied. Returns the inverse norms. */
-function normalizeHeads(b: ProgramBuilder, trunk: Trunk, layer: number, tokens: number, raw: Tensor, qkv: Tensor): { qInv: Tensor; kInv: Tensor } {
+function normalizeHeads(
+  b: ProgramBuilder,
+  trunk: Trunk,
+  layer: number,
+  tokens: number,
+  raw: Tensor,
+  qkv: Tensor,
+): { qInv: Tensor; kInv: Tensor } {
   const { heads, kvHeads, headDim, stride } = qkvGeometry(trunk.config);
   const eps = trunk.config.rms_norm_eps;
   const qInv = b.tensor(`${layer}.q inv`, [tokens * heads]);
   const kInv = b.tensor(`${layer}.k inv`, [tokens * kvHeads]);
   const common = { width: headDim, stride, eps, x: raw, y: qkv };
   rmsnorm(b, { ...common, rows: tokens * heads, heads, offset: 0, weight: trunk.weights.view(`${layer}.q_norm`), invRms: qInv });
-  rmsnorm(b, { ...common, rows: tokens * kvHeads, heads: kvHeads, offset: heads * headDim, weight: trunk.weights.view(`${layer}.k_norm`), invRms: kInv });
+  rmsnorm(b, {
+    ...common,
+    rows: tokens * kvHeads,
+    heads: kvHeads,
+    offset: heads * headDim,
+    weight: trunk.weights.view(`${layer}.k_norm`),
+    invRms: kInv,
+  });
   copyColumns(b, { rows: tokens, width: kvHeads * headDim, stride, offset: (heads + kvHeads) * headDim, source: raw, result: qkv });
   return { qInv, kInv };
 }
@@ -226,7 +246,9 @@ export function backward(b: ProgramBuilder, trunk: Trunk, state: ForwardState, d
       weight: weights.view(name),
       ...(base ? { dWeight: base.view(name) } : {}),
       ...(base?.has(bias) ? { dBias: base.view(bias) } : {}),
-      ...(term ? { lora: gradients.adapter ? { ...term, dA: gradients.adapter.view(`${name}.a`), dB: gradients.adapter.view(`${name}.b`) } : term } : {}),
+      ...(term
+        ? { lora: gradients.adapter ? { ...term, dA: gradients.adapter.view(`${name}.a`), dB: gradients.adapter.view(`${name}.b`) } : term }
+        : {}),
     });
   };
   /** dx += reverse of a whole-row norm; the residual branch is already in dx. */
@@ -256,7 +278,16 @@ export function backward(b: ProgramBuilder, trunk: Trunk, state: ForwardState, d
     reverse(layer, 'o', s.z, { x: s.attended, dy: dx, dx: dAttended });
     const dQkv = t('d qkv', tokens, stride);
     attentionBackward(b, { rows, length, heads, kvHeads, headDim, qkv: s.qkv, out: s.attended, lse: s.lse, dOut: dAttended, dQkv });
-    rope(b, { tokens, heads: heads + kvHeads, headDim, stride, x: dQkv, table: trunk.ropeTable, inverse: true, positions: { kind: 'sequence', length } });
+    rope(b, {
+      tokens,
+      heads: heads + kvHeads,
+      headDim,
+      stride,
+      x: dQkv,
+      table: trunk.ropeTable,
+      inverse: true,
+      positions: { kind: 'sequence', length },
+    });
     const dRaw = config.qk_norm ? reverseHeadNorms(b, trunk, layer, s, tokens, dQkv, base) : dQkv;
     const dh1 = t('d h1', tokens, d);
     reverse(layer, 'qkv', s.z, { x: s.h1, dy: dRaw, ...(lowest ? {} : { dx: dh1 }) });
@@ -320,7 +351,15 @@ export function decodeStep(b: ProgramBuilder, trunk: Trunk, shape: DecodeShape, 
     project(b, trunk, adapter, layer, 'qkv', { tokens: slots, x: h1, y: raw });
     const qkv = config.qk_norm ? t('qkv normed', stride) : raw;
     if (config.qk_norm) normalizeHeads(b, trunk, layer, slots, raw, qkv);
-    rope(b, { tokens: slots, heads: heads + kvHeads, headDim, stride, x: qkv, table: trunk.ropeTable, positions: { kind: 'decode', rowOf, positions } });
+    rope(b, {
+      tokens: slots,
+      heads: heads + kvHeads,
+      headDim,
+      stride,
+      x: qkv,
+      table: trunk.ropeTable,
+      positions: { kind: 'decode', rowOf, positions },
+    });
     const attended = t('attended', heads * headDim);
     const [keys, values] = [cache.keys[layer]!, cache.values[layer]!];
     attentionDecode(b, { slots, heads, kvHeads, headDim, capacity, rowOf, positions, qkv, keys, values, out: attended });

@@ -38,7 +38,10 @@ export interface LoadedModel {
 /** Parses and checks a model's files; every defect is an InputError that names the file and the field or tensor. */
 export function loadModel(name: string, files: ModelFiles): LoadedModel {
   const config = parseModelConfig(parseJson(files.config, `${name}/config.json`), `${name}/config.json`);
-  const tokenizer = loadTokenizer(parseJson(files.tokenizer, `${name}/tokenizer.json`), parseJson(files.tokenizerConfig, `${name}/tokenizer_config.json`));
+  const tokenizer = loadTokenizer(
+    parseJson(files.tokenizer, `${name}/tokenizer.json`),
+    parseJson(files.tokenizerConfig, `${name}/tokenizer_config.json`),
+  );
   const file = `${name}/model.safetensors`;
   const tensors = parseSafetensors(files.weights, file);
   checkWeights(config, tensors, file);
@@ -63,6 +66,8 @@ function parseJson(text: string, label: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw new InputError(`${label} is not JSON: ${cause instanceof Error ? cause.message : String(cause)}.`, 'Download the file again.', { cause });
+    throw new InputError(`${label} is not JSON: ${cause instanceof Error ? cause.message : String(cause)}.`, 'Download the file again.', {
+      cause,
+    });
   }
 }

@@ -32,8 +32,21 @@ export class Optimizer {
   /** `key` names this optimizer's program in the engine. */
   static async create(engine: Engine, key: string, parameters: ParameterSet): Promise<Optimizer> {
     const { gpu } = engine;
-    const [gradients, m, v] = [await parameters.like(`${key} gradients`), await parameters.like(`${key} m`), await parameters.like(`${key} v`)];
-    return new Optimizer(engine, key, parameters, gradients, m, v, await scalarBlock(gpu, adamwKernels.step, 'AdamW'), await gpu.allocate(`${key} norm`, 4));
+    const [gradients, m, v] = [
+      await parameters.like(`${key} gradients`),
+      await parameters.like(`${key} m`),
+      await parameters.like(`${key} v`),
+    ];
+    return new Optimizer(
+      engine,
+      key,
+      parameters,
+      gradients,
+      m,
+      v,
+      await scalarBlock(gpu, adamwKernels.step, 'AdamW'),
+      await gpu.allocate(`${key} norm`, 4),
+    );
   }
 
   private program(): Promise<Program> {

@@ -14,7 +14,8 @@ const CONTEXT = 512;
 
 /** The config of a bundled model with this many tokens in its vocabulary. */
 export function bundledConfig(name: string, vocabSize: number, ids: { eos: number; pad: number }): ModelConfig {
-  if (!Object.hasOwn(SHAPES, name)) throw new InputError(`There is no bundled model ${name}.`, `Choose one of ${BUNDLED_MODELS.join(', ')}.`);
+  if (!Object.hasOwn(SHAPES, name))
+    throw new InputError(`There is no bundled model ${name}.`, `Choose one of ${BUNDLED_MODELS.join(', ')}.`);
   const shape = SHAPES[name as BundledModel];
   return parseModelConfig(
     {

@@ -25,7 +25,12 @@ export class Pretrainer {
 
   static async create(engine: Engine, tokensPerMicroBatch: number): Promise<Pretrainer> {
     const optimizer = await Optimizer.create(engine, 'pretrain', engine.trunk.weights);
-    return new Pretrainer(engine, await Trainer.create(engine, tokensPerMicroBatch), { key: 'pretrain', adapter: undefined, optimizer, trains: 'base' });
+    return new Pretrainer(engine, await Trainer.create(engine, tokensPerMicroBatch), {
+      key: 'pretrain',
+      adapter: undefined,
+      optimizer,
+      trains: 'base',
+    });
   }
 
   get steps(): number {
@@ -87,7 +92,11 @@ export function initializeWeights(config: ModelConfig, seed: Seed): Map<string, 
     const deviation = /(o_proj|down_proj)/.test(name) ? 0.02 / Math.sqrt(2 * config.num_hidden_layers) : 0.02;
     if (name.endsWith('.bias')) weights.set(name, new Float32Array(length));
     else if (name.includes('norm')) weights.set(name, new Float32Array(length).fill(1));
-    else weights.set(name, Float32Array.from({ length }, () => rng.normal() * deviation));
+    else
+      weights.set(
+        name,
+        Float32Array.from({ length }, () => rng.normal() * deviation),
+      );
   }
   return weights;
 }

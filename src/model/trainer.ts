@@ -10,10 +10,33 @@ import { ReadbackRing } from '../gpu/readback.ts';
 import { nextTokens } from '../nn/embedding.ts';
 import { dropoutKernel } from '../nn/linear.ts';
 import { lossHead, lossHeadBackward, lossHeadScalars } from '../nn/loss-head.ts';
-import { KL_ESTIMATORS, type Plane, type RolloutEntry, gae, policyLoss, rlScalars, scatterActions, sftLoss, tokenRewards, valueLoss, whiten } from '../nn/rl.ts';
+import {
+  KL_ESTIMATORS,
+  type Plane,
+  type RolloutEntry,
+  gae,
+  policyLoss,
+  rlScalars,
+  scatterActions,
+  sftLoss,
+  tokenRewards,
+  valueLoss,
+  whiten,
+} from '../nn/rl.ts';
 import { STATISTICS_LENGTH, poolStatistics, ppoMetrics, sftStatistics } from '../nn/statistics.ts';
 import { valueHead, valueHeadBackward } from '../nn/value-head.ts';
-import type { OptimizerStep, PpoBatch, PpoConfig, PpoDetails, PpoResult, SeedWords, Sequence, SftBatch, SftMetrics, TokenScores } from '../rft/policy.ts';
+import type {
+  OptimizerStep,
+  PpoBatch,
+  PpoConfig,
+  PpoDetails,
+  PpoResult,
+  SeedWords,
+  Sequence,
+  SftBatch,
+  SftMetrics,
+  TokenScores,
+} from '../rft/policy.ts';
 import { tokenWeights } from '../rft/losses.ts';
 import type { Engine } from './engine.ts';
 import { headRegion } from './layout.ts';
@@ -80,19 +103,29 @@ export class Trainer {
       await this.each(batches, await this.scoreProgram(role, batches, pool, 'old_logprobs', 'values'), signal);
       const planes = await pool.readPlanes();
       part.forEach((sequence, row) => {
-        results.push({ logprobs: pool.actions(planes, 'old_logprobs', row, sequence), entropy: pool.actions(planes, 'values', row, sequence) });
+        results.push({
+          logprobs: pool.actions(planes, 'old_logprobs', row, sequence),
+          entropy: pool.actions(planes, 'values', row, sequence),
+        });
       });
     }
     return results;
   }
 
   /** One optimizer step on the mean negative log-likelihood of the batch's target tokens. */
-  async sftStep(batch: SftBatch, step: OptimizerStep, role: TrainedRole, dropout: { rate: number; seed: SeedWords }, signal?: AbortSignal): Promise<SftMetrics> {
+  async sftStep(
+    batch: SftBatch,
+    step: OptimizerStep,
+    role: TrainedRole,
+    dropout: { rate: number; seed: SeedWords },
+    signal?: AbortSignal,
+  ): Promise<SftMetrics> {
     const { sequences } = batch;
     const pool = await this.load(sequences, batch.loss_on);
     this.headScalars.write({ inverse_temperature: 1 });
     this.dropout.write({ seed: dropout.seed.lo ^ dropout.seed.hi, step: role.optimizer.steps });
-    const adapter = role.adapter && dropout.rate > 0 ? { ...role.adapter, dropout: { rate: dropout.rate, scalars: this.dropout } } : role.adapter;
+    const adapter =
+      role.adapter && dropout.rate > 0 ? { ...role.adapter, dropout: { rate: dropout.rate, scalars: this.dropout } } : role.adapter;
     const batches = this.cut(sequences, allRows(sequences), batch.micro_batch);
     this.engine.gpu.clear(this.statistics);
     const { rows, length } = batches;
@@ -123,7 +156,8 @@ export class Trainer {
   ): Promise<PpoResult> {
     const { sequences, rewards } = batch;
     const { actor, reference, critic } = roles;
-    if (rewards.length !== sequences.length) throw new InputError(`${rewards.length} rewards for ${sequences.length} sequences.`, 'Give one reward per sequence.');
+    if (rewards.length !== sequences.length)
+      throw new InputError(`${rewards.length} rewards for ${sequences.length} sequences.`, 'Give one reward per sequence.');
     const pool = await this.load(sequences, 'response', rewards);
     this.headScalars.write({ inverse_temperature: 1 / config.temperature });
     this.writeRlScalars(config);
@@ -259,7 +293,14 @@ export class Trainer {
     const value = b.tensor('value', [state.tokens]);
     const weights: ParameterSet = critic.optimizer.parameters;
     const width = this.engine.config.hidden_size;
-    valueHead(b, { positions: state.tokens, width, hidden: state.hidden, weight: weights.view('value.weight'), bias: weights.view('value.bias'), value });
+    valueHead(b, {
+      positions: state.tokens,
+      width,
+      hidden: state.hidden,
+      weight: weights.view('value.weight'),
+      bias: weights.view('value.bias'),
+      value,
+    });
     return value;
   }
 
@@ -279,7 +320,11 @@ export class Trainer {
       targets,
       scalars: this.headScalars,
     };
-    const [logprob, lse, entropy] = [b.tensor('logprob', [state.tokens]), b.tensor('lse', [state.tokens]), b.tensor('entropy', [state.tokens])];
+    const [logprob, lse, entropy] = [
+      b.tensor('logprob', [state.tokens]),
+      b.tensor('lse', [state.tokens]),
+      b.tensor('entropy', [state.tokens]),
+    ];
     lossHead(b, { ...head, logprob, lse, entropy });
     return { head, logprob, lse, entropy };
   }
@@ -319,7 +364,12 @@ export class Trainer {
     const old = this.pool;
     if (old && old.rows >= rows && old.capacity >= capacity) return old;
     await this.releasePool();
-    this.pool = await TrainingPool.allocate(this.engine.gpu, ++this.pools, Math.max(rows, old?.rows ?? 0), Math.max(capacity, old?.capacity ?? 0));
+    this.pool = await TrainingPool.allocate(
+      this.engine.gpu,
+      ++this.pools,
+      Math.max(rows, old?.rows ?? 0),
+      Math.max(capacity, old?.capacity ?? 0),
+    );
     return this.pool;
   }
 
@@ -360,7 +410,8 @@ export class Trainer {
   async release(): Promise<void> {
     await this.releasePool();
     const { gpu } = this.engine;
-    for (const view of [this.statistics, this.headScalars.view, this.rl.view, this.dropout.view, ...this.rowLists.values()]) gpu.release(view);
+    for (const view of [this.statistics, this.headScalars.view, this.rl.view, this.dropout.view, ...this.rowLists.values()])
+      gpu.release(view);
     this.statisticsRing.release();
     this.normRing.release();
   }
@@ -373,7 +424,12 @@ const allRows = (sequences: readonly Sequence[]): number[] => sequences.map((_, 
 const poolOf = ({ pool, capacity, rollouts, planes }: TrainingPool) => ({ pool, capacity, rollouts, planes });
 
 /** First and last action of each sequence, as positions that predict a token. */
-function tableEntries(sequences: readonly Sequence[], lossOn: 'response' | 'sequence', rewards: readonly number[] | undefined, weights: readonly number[]): RolloutEntry[] {
+function tableEntries(
+  sequences: readonly Sequence[],
+  lossOn: 'response' | 'sequence',
+  rewards: readonly number[] | undefined,
+  weights: readonly number[],
+): RolloutEntry[] {
   return sequences.map(({ tokens, prompt_length }, row) => ({
     first: lossOn === 'sequence' ? 0 : prompt_length - 1,
     end: tokens.length - 1,

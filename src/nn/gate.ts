@@ -2,7 +2,7 @@
  * The numeric gate: before an optional lane is used on a device, its kernels are run once against `plain` on the same numbers,
  * and a family that disagrees is switched off. A wrong driver then costs speed and never a wrong result.
  */
-import { Random, Seed } from '../base/random.ts';
+import { type Random, Seed } from '../base/random.ts';
 import type { BufferView, Gpu } from '../gpu/device.ts';
 import { LANE_FAMILIES, type Lane, type LaneFamily, type Lanes, PLAIN_LANES } from '../gpu/lanes.ts';
 import { Arena, type Operand, ProgramBuilder } from '../gpu/program.ts';
@@ -76,7 +76,10 @@ async function runCheck(gpu: Gpu, family: LaneFamily, lanes: Lanes): Promise<Flo
   const help: CheckHelp = {
     outputs,
     input: async (length) => {
-      const view = await gpu.upload('gate input', Float32Array.from({ length }, () => rng.normal()));
+      const view = await gpu.upload(
+        'gate input',
+        Float32Array.from({ length }, () => rng.normal()),
+      );
       held.push(view);
       return view;
     },
