@@ -13,7 +13,12 @@ export default defineConfig({
   base: './',
   appType: 'mpa', // A missing file is a 404, never index.html.
   plugins: [svelte(), models(), contentSecurityPolicy()],
-  build: { target: 'es2022', assetsInlineLimit: 0, license: { fileName: 'LICENSES.md' } },
+  build: {
+    target: 'es2022',
+    assetsInlineLimit: 0,
+    license: { fileName: 'LICENSES.md' },
+    rolldownOptions: { checks: { bundlerTimings: false } },
+  },
   worker: { format: 'es' },
   test: {
     projects: [

@@ -27,7 +27,7 @@ export default {
     const room = roomOf(context.filename, context.cwd);
     const row = room && Object.hasOwn(ROOMS, room) ? ROOMS[room] : undefined;
     if (!row) return {};
-    /** @param {import('estree').Node} node @param {unknown} source @param {boolean} typeOnly */
+    /** @param {any} node @param {unknown} source @param {boolean} typeOnly */
     const check = (node, source, typeOnly) => {
       if (typeof source !== 'string') return;
       const local = source.startsWith('.');

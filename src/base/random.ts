@@ -14,6 +14,11 @@ export class Seed {
     return new Seed(0, 0).derive(master);
   }
 
+  /** The seed that these words are. */
+  static words({ hi, lo }: { readonly hi: number; readonly lo: number }): Seed {
+    return new Seed(hi, lo);
+  }
+
   /** An independent seed for a named part; the same name always gives the same seed. */
   derive(name: string | number): Seed {
     // Two rounds of murmur-style mixing over the name, started from this seed.

@@ -29,7 +29,8 @@ export class Gpu {
   readonly queue: GPUQueue;
   /** Set once the device can't be used any more; every later call throws it. */
   private failure: DeviceLostError | GpuFaultError | undefined;
-  private readonly whenFailed: Promise<never>;
+  /** Rejecters of the waits that are pending: a race against one long-lived promise would leak a reaction per wait. */
+  private readonly waiting = new Set<(error: Error) => void>();
   private allocated = 0;
   private readonly inFlight: Promise<undefined>[] = [];
 
@@ -39,15 +40,12 @@ export class Gpu {
   ) {
     this.queue = device.queue;
     this.pipelines = new PipelineCache(device);
-    this.whenFailed = new Promise((_, reject) => {
-      const fail = (error: DeviceLostError | GpuFaultError) => {
-        this.failure ??= error;
-        reject(this.failure);
-      };
-      void device.lost.then((info) => fail(new DeviceLostError(info.reason, info.message)));
-      device.addEventListener('uncapturederror', (event) => fail(new GpuFaultError(event.error.message)));
-    });
-    this.whenFailed.catch(() => undefined); // It is raced against below; nobody has to be waiting when it fires.
+    const fail = (error: DeviceLostError | GpuFaultError) => {
+      this.failure ??= error;
+      for (const reject of this.waiting) reject(this.failure);
+    };
+    void device.lost.then((info) => fail(new DeviceLostError(info.reason, info.message)));
+    device.addEventListener('uncapturederror', (event) => fail(new GpuFaultError(event.error.message)));
   }
 
   /**
@@ -107,12 +105,18 @@ export class Gpu {
   /** Waits for `work`, or fails with the device if that goes first. */
   async guard<T>(work: Promise<T>): Promise<T> {
     this.assertAlive();
+    let reject!: (error: Error) => void;
     try {
-      return await Promise.race([work, this.whenFailed]);
+      return await new Promise<T>((resolve, rejectWait) => {
+        this.waiting.add((reject = rejectWait));
+        work.then(resolve, rejectWait);
+      });
     } catch (error) {
       // A map that fails because the device is going reports an AbortError before `lost` resolves: give that one turn to speak.
       if (!this.failure) await new Promise((resolve) => setTimeout(resolve, 0));
       throw this.failure ?? error;
+    } finally {
+      this.waiting.delete(reject);
     }
   }
 

@@ -252,6 +252,9 @@ export interface Policy {
 
   exportAdapter(): Promise<AdapterExport>;
 
+  /** Takes an adapter in PEFT's layout as the trainable `policy`, in place of all earlier ones. */
+  importAdapter(files: AdapterExport): Promise<LoraConfig>;
+
   /** Frees everything; the policy can't be used afterwards. */
   dispose(): Promise<void>;
 }

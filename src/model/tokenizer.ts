@@ -1,0 +1,66 @@
+/** Text to token ids and back, by the tokenizer.json and tokenizer_config.json of a Hugging Face model folder. */
+import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
+import { InputError } from '../base/errors.ts';
+
+export interface ModelTokenizer {
+  /** One more than the largest id, special tokens included. */
+  readonly vocabSize: number;
+  readonly eosId: number;
+  readonly padId: number;
+  /** Adds no token at either end; the text of a special token becomes that token, as in Python. */
+  encode(text: string): number[];
+  /** Special tokens and ids without a token leave no text. Bytes that are not UTF-8 become U+FFFD. */
+  decode(ids: readonly number[]): string;
+}
+
+/**
+ * Both arguments are parsed JSON. Without a padding token the end token pads: what stands there never counts.
+ * Throws InputError when a file can't be used.
+ */
+export function loadTokenizer(tokenizerJson: unknown, tokenizerConfigJson: unknown): ModelTokenizer {
+  let tokenizer: HuggingFaceTokenizer;
+  try {
+    tokenizer = new HuggingFaceTokenizer(tokenizerJson as object, tokenizerConfigJson as object);
+  } catch (cause) {
+    throw new InputError(
+      `tokenizer.json can't be used: ${cause instanceof Error ? cause.message : String(cause)}.`,
+      'Use the tokenizer.json and tokenizer_config.json of the model folder; older models have no tokenizer.json.',
+      { cause },
+    );
+  }
+  const config = tokenizerConfigJson as Readonly<Record<string, unknown>>;
+  const eosId = tokenId(tokenizer, config, 'eos_token');
+  if (eosId === undefined) {
+    throw new InputError('tokenizer_config.json names no eos_token, and a response has to end.', 'Add the end token of the model.');
+  }
+  const padId = tokenId(tokenizer, config, 'pad_token') ?? eosId;
+
+  return {
+    vocabSize: tokenizer.model!.vocab.length,
+    eosId,
+    padId,
+    encode: (text) => tokenizer.encode(text, { add_special_tokens: false }).ids,
+    decode: (ids) => {
+      // Models whose vocabulary is padded to a round size can sample an id that has no token.
+      const kept = ids.filter((id) => id !== eosId && id !== padId && tokenizer.id_to_token(id) !== undefined);
+      // The library refuses an empty list, and would by default drop spaces before punctuation, which Python does not.
+      if (kept.length === 0) return '';
+      return tokenizer.decode(kept, { skip_special_tokens: true, clean_up_tokenization_spaces: false });
+    },
+  };
+}
+
+/** A special token is a string, or an object with its content. */
+function tokenId(tokenizer: HuggingFaceTokenizer, config: Readonly<Record<string, unknown>>, field: string): number | undefined {
+  const value = config[field];
+  if (value === undefined || value === null) return undefined;
+  const text = typeof value === 'object' ? (value as { content?: unknown }).content : value;
+  const id = typeof text === 'string' ? tokenizer.token_to_id(text) : undefined;
+  if (id === undefined) {
+    throw new InputError(
+      `tokenizer_config.json: ${field} is ${JSON.stringify(value)}, which tokenizer.json does not have.`,
+      'Take both files from one and the same model folder.',
+    );
+  }
+  return id;
+}

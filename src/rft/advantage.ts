@@ -1,0 +1,122 @@
+/**
+ * From rewards to advantages, per response token ("action"): the KL penalty in the reward, generalised advantage estimation and
+ * whitening. Float64: the reference of the GPU kernels, what the CPU policy runs, and what the explain mode shows.
+ * Arrays hold one entry per action of one sequence.
+ */
+import type { KlEstimator, PpoConfig } from './policy.ts';
+
+/** Log-ratios are clamped to +- this before exp(), and KL estimates to +- KL_LIMIT, as OpenRLHF and verl do. */
+export const LOG_RATIO_LIMIT = 20;
+export const KL_LIMIT = 10;
+
+export const clamp = (x: number, low: number, high: number): number => Math.min(Math.max(x, low), high);
+
+/**
+ * Estimate of KL(policy || reference) from one token sampled by the policy, d = log pi - log pi_ref
+ * (Schulman, "Approximating KL divergence", 2020), and its derivative by log pi:
+ *   k1 = d          unbiased, of either sign
+ *   k2 = d^2 / 2    never negative; its gradient as a loss is that of the KL
+ *   k3 = exp(-d) - 1 + d    unbiased, never negative; the KL term of GRPO
+ * As a loss, k1 has a constant derivative: in expectation it moves nothing, so k1 belongs in the reward.
+ * Where a clamp acts the derivative is 0.
+ */
+export function klEstimate(estimator: KlEstimator, logRatio: number): { value: number; derivative: number } {
+  const d = clamp(logRatio, -LOG_RATIO_LIMIT, LOG_RATIO_LIMIT);
+  const [value, derivative] = KL_ESTIMATORS[estimator](d);
+  const inside = d === logRatio && Math.abs(value) <= KL_LIMIT;
+  return { value: clamp(value, -KL_LIMIT, KL_LIMIT), derivative: inside ? derivative : 0 };
+}
+
+const KL_ESTIMATORS: Readonly<Record<KlEstimator, (d: number) => [value: number, derivative: number]>> = {
+  k1: (d) => [d, 1],
+  k2: (d) => [(d * d) / 2, d],
+  k3: (d) => [Math.expm1(-d) + d, -Math.expm1(-d)],
+};
+
+/**
+ * rho_t = -kl_coef * KL_t, plus clip(reward, +-reward_clip) at the last action (Ziegler et al. 2019, as in OpenRLHF).
+ * With `kl_in: 'loss'` only the reward is left.
+ */
+export function tokenRewardsReference(
+  rollout: { oldLogprobs: ArrayLike<number>; refLogprobs: ArrayLike<number>; reward: number },
+  config: Pick<PpoConfig, 'kl_coef' | 'kl_estimator' | 'kl_in' | 'reward_clip'>,
+): Float64Array {
+  const { oldLogprobs, refLogprobs, reward } = rollout;
+  const rewards = new Float64Array(oldLogprobs.length);
+  if (config.kl_in === 'reward') {
+    for (let t = 0; t < rewards.length; t++) {
+      rewards[t] = -config.kl_coef * klEstimate(config.kl_estimator, oldLogprobs[t]! - refLogprobs[t]!).value;
+    }
+  }
+  if (rewards.length > 0) rewards[rewards.length - 1]! += clamp(reward, -config.reward_clip, config.reward_clip);
+  return rewards;
+}
+
+/**
+ * Generalised advantage estimation (Schulman et al. 2015), with V = 0 after the last action:
+ *   delta_t = rho_t + gamma V_{t+1} - V_t      A_t = delta_t + gamma lambda A_{t+1}      G_t = A_t + V_t
+ */
+export function gaeReference(
+  tokenRewards: ArrayLike<number>,
+  values: ArrayLike<number>,
+  config: Pick<PpoConfig, 'gamma' | 'lambda'>,
+): { advantages: Float64Array; returns: Float64Array } {
+  const length = tokenRewards.length;
+  const advantages = new Float64Array(length);
+  const returns = new Float64Array(length);
+  let nextValue = 0;
+  let advantage = 0;
+  for (let t = length - 1; t >= 0; t--) {
+    const delta = tokenRewards[t]! + config.gamma * nextValue - values[t]!;
+    advantage = delta + config.gamma * config.lambda * advantage;
+    advantages[t] = advantage;
+    returns[t] = advantage + values[t]!;
+    nextValue = values[t]!;
+  }
+  return { advantages, returns };
+}
+
+/** Population mean and variance over all entries of all rows; 0 and 0 when there are none. */
+export function moments(rows: readonly ArrayLike<number>[]): { mean: number; variance: number } {
+  let count = 0;
+  let sum = 0;
+  for (const row of rows) {
+    count += row.length;
+    for (let t = 0; t < row.length; t++) sum += row[t]!;
+  }
+  if (count === 0) return { mean: 0, variance: 0 };
+  const mean = sum / count;
+  let squares = 0;
+  for (const row of rows) for (let t = 0; t < row.length; t++) squares += (row[t]! - mean) ** 2;
+  return { mean, variance: squares / count };
+}
+
+/** (A - mean) / sqrt(max(variance, 1e-8)), population statistics over all actions of all sequences of the update. */
+export function whitenReference(advantages: readonly Float64Array[]): Float64Array[] {
+  const { mean, variance } = moments(advantages);
+  const scale = 1 / Math.sqrt(Math.max(variance, 1e-8));
+  return advantages.map((row) => row.map((a) => (a - mean) * scale));
+}
+
+export interface AdvantageInput {
+  /** Per sequence, per action. */
+  readonly tokenRewards: readonly ArrayLike<number>[];
+  readonly values: readonly ArrayLike<number>[];
+  readonly config: Pick<PpoConfig, 'gamma' | 'lambda'>;
+}
+
+export interface AdvantageEstimator {
+  readonly needsCritic: boolean;
+  estimate(input: AdvantageInput): { advantages: Float64Array[]; returns: Float64Array[] };
+}
+
+/** One entry per estimator, by the field's name for it. */
+export const ADVANTAGE_ESTIMATORS = {
+  gae: {
+    needsCritic: true,
+    estimate({ tokenRewards, values, config }) {
+      const rows = tokenRewards.map((rewards, i) => gaeReference(rewards, values[i]!, config));
+      return { advantages: rows.map((row) => row.advantages), returns: rows.map((row) => row.returns) };
+    },
+  },
+} as const satisfies Record<string, AdvantageEstimator>;

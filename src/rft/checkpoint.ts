@@ -1,0 +1,110 @@
+/** Where a run stands, whole: a run resumed from here gives the same later events and the same adapter, byte for byte. */
+import { InputError } from '../base/errors.ts';
+import { type Config, configDifferences, resolveConfig } from './config.ts';
+import type { EvaluationResult } from './evaluate.ts';
+import type { CheckpointEvent, Stage } from './events.ts';
+import type { PolicyCheckpoint } from './policy.ts';
+import type { SynthesisState } from './synthesize.ts';
+
+/** What the pipeline itself remembers; randomness comes from names and indices, so no generator state is among it. */
+export interface PipelineState {
+  /** The stage to go on with, and how many of its steps are done. */
+  readonly stage: Stage;
+  readonly step: number;
+  readonly before?: EvaluationResult;
+  readonly synthesis?: SynthesisState;
+}
+
+export interface PipelineCheckpoint extends PipelineState {
+  readonly version: 1;
+  readonly config: Config;
+  readonly train_sha256: string;
+  readonly test_sha256: string;
+  readonly policy: PolicyCheckpoint;
+}
+
+export function checkpointEvent(checkpoint: PipelineCheckpoint): CheckpointEvent {
+  const bytes = Object.values(checkpoint.policy.tensors).reduce((sum, tensor) => sum + tensor.byteLength, 0);
+  const event = { type: 'checkpoint', stage: checkpoint.stage, step: checkpoint.step, bytes } as const;
+  return Object.defineProperty(event, 'checkpoint', { value: checkpoint, enumerable: false }) as CheckpointEvent;
+}
+
+/** @throws InputError when the checkpoint belongs to another config or another dataset, so that it can't be continued truly. */
+export function checkResumable(checkpoint: PipelineCheckpoint, config: Config, train_sha256: string, test_sha256: string): void {
+  const differs = [
+    JSON.stringify(configDifferences(checkpoint.config)) !== JSON.stringify(configDifferences(config)) && 'config',
+    checkpoint.train_sha256 !== train_sha256 && 'training set',
+    checkpoint.test_sha256 !== test_sha256 && 'test set',
+  ].filter(Boolean);
+  if (differs.length === 0) return;
+  throw new InputError(
+    `The checkpoint was made with another ${differs.join(', another ')}.`,
+    'Resume with what the checkpoint was made with, or start a new run.',
+  );
+}
+
+const MAGIC = 'openrft-checkpoint-1\n';
+
+/**
+ * One file: the magic line, the length of the header (u32), the header as JSON, padding to 4 bytes, then the tensors as
+ * little-endian floats in the order of the header.
+ */
+export function encodeCheckpoint(checkpoint: PipelineCheckpoint): Uint8Array {
+  const { tensors, ...policy } = checkpoint.policy;
+  const names = Object.keys(tensors).sort();
+  const lengths = Object.fromEntries(names.map((name) => [name, tensors[name]!.length]));
+  const head = new TextEncoder().encode(JSON.stringify({ ...checkpoint, policy: { ...policy, lengths } }));
+  const start = align(MAGIC.length + 4 + head.length);
+  const total = names.reduce((sum, name) => sum + tensors[name]!.byteLength, start);
+  const out = new Uint8Array(total);
+  out.set(new TextEncoder().encode(MAGIC));
+  new DataView(out.buffer).setUint32(MAGIC.length, head.length, true);
+  out.set(head, MAGIC.length + 4);
+  let at = start;
+  for (const name of names) {
+    const tensor = tensors[name]!;
+    out.set(new Uint8Array(tensor.buffer, tensor.byteOffset, tensor.byteLength), at);
+    at += tensor.byteLength;
+  }
+  return out;
+}
+
+const align = (bytes: number) => Math.ceil(bytes / 4) * 4;
+
+interface Header extends Omit<PipelineCheckpoint, 'policy'> {
+  readonly policy: Omit<PolicyCheckpoint, 'tensors'> & { readonly lengths: Readonly<Record<string, number>> };
+}
+
+const REMEDY = 'Choose another checkpoint, or start the run again.';
+
+function parseHeader(text: string): Header {
+  try {
+    return JSON.parse(text) as Header;
+  } catch (cause) {
+    throw new InputError(`The checkpoint's header is damaged: ${(cause as Error).message}.`, REMEDY, { cause });
+  }
+}
+
+/** @throws InputError when the bytes are not a whole checkpoint of this format. */
+export function decodeCheckpoint(bytes: Uint8Array): PipelineCheckpoint {
+  const magic = new TextDecoder().decode(bytes.subarray(0, MAGIC.length));
+  if (magic !== MAGIC || bytes.length < MAGIC.length + 4) throw new InputError('The file is not a checkpoint of this lab.', REMEDY);
+  const headLength = new DataView(bytes.buffer, bytes.byteOffset).getUint32(MAGIC.length, true);
+  const headStart = MAGIC.length + 4;
+  const start = align(headStart + headLength);
+  const cut = () => new InputError(`The checkpoint is cut off: it has only ${bytes.length} bytes.`, REMEDY);
+  if (start > bytes.length) throw cut();
+  const header = parseHeader(new TextDecoder().decode(bytes.subarray(headStart, headStart + headLength)));
+  const { lengths, ...policy } = header.policy;
+  const total = Object.values(lengths).reduce((sum, length) => sum + length * 4, start);
+  if (total !== bytes.length) throw cut();
+  let at = start;
+  const tensors = Object.fromEntries(
+    Object.entries(lengths).map(([name, length]) => {
+      const from = at;
+      at += length * 4;
+      return [name, new Float32Array(bytes.slice(from, at).buffer)];
+    }),
+  );
+  return { ...header, config: resolveConfig(header.config), policy: { ...policy, lora: policy.lora, tensors } };
+}

@@ -1,0 +1,239 @@
+/**
+ * The one config tree of a run: defaults, bounds and meaning of every setting. Defaults are for the bundled models of about
+ * half a million parameters; `paper` and `released` hold what the 8B experiments of arXiv 2412.16849 used.
+ */
+import * as v from 'valibot';
+import { InputError } from '../base/errors.ts';
+import { type FieldInfo, type FieldKind, choice, choices, integer, number, text, toggle } from './fields.ts';
+import { graderNames } from './graders.ts';
+import { LORA_TARGETS } from './policy.ts';
+import { SCHEDULES } from './schedule.ts';
+
+/** AdamW and its schedule; `released` holds what the released script of that stage used, where it names it. */
+const optimizer = (released: { beta2: number; warmup: number | string; minLr?: number }) => ({
+  adam_beta1: number(0.9, { title: 'Adam beta 1', description: 'Decay of the running mean of gradients.', min: 0, max: 0.9999, released: 0.9 }),
+  adam_beta2: number(0.95, { title: 'Adam beta 2', description: 'Decay of the running mean of squared gradients.', min: 0, max: 0.99999, released: released.beta2 }),
+  adam_epsilon: number(1e-8, { title: 'Adam epsilon', description: 'Added to the denominator of the update.', min: 1e-12, max: 1e-3, released: 1e-8 }),
+  max_grad_norm: number(1, { title: 'Gradient norm limit', description: 'Gradients are scaled down to this global norm; 0 is off.', min: 0, max: 1000, released: 1 }),
+  warmup_ratio: number(0.03, { title: 'Warm-up', description: 'Share of the steps over which the learning rate rises to its peak.', min: 0, max: 1, released: released.warmup }),
+  min_lr_ratio: number(0.1, { title: 'Final learning rate', description: 'Learning rate at the end, as a share of the peak.', min: 0, max: 1, ...(released.minLr !== undefined && { released: released.minLr }) }),
+}); // prettier-ignore
+
+const sections = {
+  data: v.strictObject({
+    task: text('T3', { title: 'Task', description: 'Name of a bundled task; unused when a file is named.', pattern: /^[A-Za-z0-9._-]{1,64}$/, rule: 'a name of 1 to 64 letters, digits, dots, dashes or underscores' }),
+    file: text('', { title: 'File', description: 'Name of a dataset of the reader’s own; empty for the bundled task.', pattern: /^[^\u0000-\u001f]{0,200}$/, rule: 'a file name of at most 200 characters' }),
+    sha256: text('', { title: 'Hash of the training set', description: 'Of the training questions in use; when given, the run refuses any others.', pattern: /^([0-9a-f]{64})?$/, rule: 'empty, or 64 hexadecimal digits in lower case' }),
+    train_questions: integer(100, { title: 'Training questions', description: 'How many of the training questions are used, from the first; 0 is all.', min: 0, max: 100_000, paper: 100 }),
+  }),
+  lora: v.strictObject({
+    rank: integer(4, { title: 'Rank', description: 'Rank of the low-rank update B·A.', min: 1, max: 256, paper: 4, released: '4 (SFT 2)' }),
+    alpha: number(16, { title: 'Alpha', description: 'The update is scaled by alpha / rank.', min: 0.01, max: 1024, released: 16 }),
+    rslora: toggle(false, { title: 'rsLoRA', description: 'Scale by alpha / sqrt(rank) in place of alpha / rank.' }),
+    dropout: number(0, { title: 'Dropout', description: 'Share of the adapter’s inputs that SFT drops; RL trains without.', min: 0, max: 0.9, released: '0 (SFT 0.1)' }),
+    targets: choices(LORA_TARGETS, { title: 'Target layers', description: 'Linear layers that get an adapter.', released: 'all linear layers' }),
+  }),
+  synthesis: v.strictObject({
+    max_tries: integer(64, { title: 'Tries per question', description: 'Rejection sampling gives up on a question after this many responses.', min: 1, max: 1024, paper: 64 }),
+    tries_per_batch: integer(4, { title: 'Tries per batch', description: 'Responses drawn at once for every open question.', min: 1, max: 64 }),
+    temperature: number(0.6, { title: 'Temperature', description: 'Sampling temperature of the teacher, which is the policy itself.', min: 0.01, max: 5, paper: 0.6 }),
+    max_new_tokens: integer(192, { title: 'Response length', description: 'Longest response.', unit: 'tokens', min: 1, max: 32_768, paper: 2048 }),
+    fallback_bare_answer: toggle(true, { title: 'Bare answer as fallback', description: 'A question never answered right is taught as the right letter alone; otherwise it is left out.', paper: 'on' }),
+  }),
+  sft: v.strictObject({
+    enabled: toggle(true, { title: 'SFT', description: 'Fine-tune on the synthesised responses before RL. Off is the paper’s row ReFT.' }),
+    epochs: integer(8, { title: 'Epochs', description: 'Passes over the synthesised set.', min: 1, max: 1000, paper: 8, released: 8 }),
+    batch_size: integer(8, { title: 'Batch size', description: 'Sequences per optimizer step.', unit: 'sequences', min: 1, max: 4096, paper: 8, released: 256 }),
+    micro_batch: integer(0, { title: 'Micro-batch', description: 'Sequences per forward pass; 0 lets the engine choose.', unit: 'sequences', min: 0, max: 4096, released: 8 }),
+    learning_rate: number(5e-4, { title: 'Learning rate', description: 'Peak learning rate of AdamW.', min: 0, max: 1, paper: 5e-5, released: 1e-5 }),
+    schedule: choice(SCHEDULES, 'cosine', { title: 'Schedule', description: 'How the learning rate falls after the warm-up.' }),
+    weight_decay: number(0, { title: 'Weight decay', description: 'Decoupled weight decay of AdamW.', min: 0, max: 1, released: 1e-4 }),
+    loss_on: choice(['response', 'sequence'], 'response', { title: 'Loss on', description: 'Train on the response alone, or on the prompt as well.', paper: 'response', released: 'sequence' }),
+    ...optimizer({ beta2: 0.999, warmup: '10 steps' }),
+  }),
+  ppo: v.strictObject({
+    enabled: toggle(true, { title: 'PPO', description: 'Reinforcement learning after SFT. Off is the paper’s row SFT.' }),
+    updates: integer(40, { title: 'Updates', description: 'Rounds of rollouts and training.', min: 1, max: 100_000 }),
+    questions_per_update: integer(16, { title: 'Questions per update', description: 'Questions drawn for each round.', min: 1, max: 4096, released: 20 }),
+    samples_per_question: integer(4, { title: 'Samples per question', description: 'Responses drawn for each question of a round.', min: 1, max: 256, released: 1 }),
+    temperature: number(1, { title: 'Temperature', description: 'Sampling temperature of the rollouts; log-probs are of logits / temperature.', min: 0.01, max: 5, paper: 0.6, released: 1 }),
+    max_new_tokens: integer(192, { title: 'Response length', description: 'Longest response.', unit: 'tokens', min: 1, max: 32_768, paper: 1536, released: 2048 }),
+    ppo_epochs: integer(2, { title: 'PPO epochs', description: 'Passes over the rollouts of one round.', min: 1, max: 64, released: 1 }),
+    minibatches: integer(1, { title: 'Minibatches', description: 'Optimizer steps per pass.', min: 1, max: 1024, released: 2 }),
+    micro_batch: integer(0, { title: 'Micro-batch', description: 'Sequences per forward pass; 0 lets the engine choose.', unit: 'sequences', min: 0, max: 4096, released: 1 }),
+    actor_learning_rate: number(5e-4, { title: 'Actor learning rate', description: 'Peak learning rate of the policy.', min: 0, max: 1, paper: 3e-5, released: 3e-5 }),
+    critic_learning_rate: number(1e-3, { title: 'Critic learning rate', description: 'Peak learning rate of the critic.', min: 0, max: 1, paper: 6e-5, released: 6e-5 }),
+    schedule: choice(SCHEDULES, 'cosine', { title: 'Schedule', description: 'How the learning rates fall after the warm-up.', released: 'cosine' }),
+    freeze_actor_updates: integer(0, { title: 'Critic warm-up', description: 'First updates that train the critic alone.', unit: 'updates', min: 0, max: 100_000, released: 0 }),
+    weight_decay: number(0, { title: 'Weight decay', description: 'Decoupled weight decay of AdamW.', min: 0, max: 1, released: 0 }),
+    alpha: number(1, { title: 'Weight of the outcome', description: 'R = alpha · outcome + (1 - alpha) · process; only the outcome is scored, so 1 is the one value.', min: 1, max: 1, paper: 0.7, released: 0.7 }),
+    reward_clip: number(10, { title: 'Reward limit', description: 'Rewards are clipped to plus or minus this.', min: 0.001, max: 1000, released: 10 }),
+    clip_range_low: number(0.2, { title: 'Clip range below', description: 'The ratio of new to old probability is clipped at 1 minus this.', min: 0.001, max: 0.999, released: 0.2 }),
+    clip_range_high: number(0.2, { title: 'Clip range above', description: 'The ratio of new to old probability is clipped at 1 plus this.', min: 0.001, max: 100, released: 0.2 }),
+    clip_range_value: number(0.2, { title: 'Value clip range', description: 'How far a value may move from the old one in one round.', min: 0.001, max: 1000, released: 0.2 }),
+    gamma: number(1, { title: 'Gamma', description: 'Discount per token.', min: 0, max: 1, released: 1 }),
+    lambda: number(0.95, { title: 'Lambda', description: 'Decay of generalised advantage estimation.', min: 0, max: 1, released: 0.95 }),
+    whiten_advantages: toggle(true, { title: 'Whiten advantages', description: 'Shift and scale the advantages of a round to mean 0 and variance 1.', released: 'on' }),
+    kl_coef: number(0.01, { title: 'KL coefficient', description: 'Weight of the penalty for leaving the reference policy.', min: 0, max: 10, paper: 0.01, released: 0.01 }),
+    kl_estimator: choice(['k1', 'k2', 'k3'], 'k1', { title: 'KL estimator', description: 'With d = log pi - log pi_ref: k1 is d, k2 is d²/2, k3 is exp(-d) - 1 + d.', released: 'k1' }),
+    kl_in: choice(['reward', 'loss'], 'reward', { title: 'KL penalty in', description: 'Subtract the penalty from the reward of each token, or add it to the loss.', released: 'reward' }),
+    entropy_coef: number(0, { title: 'Entropy bonus', description: 'Weight of the entropy in the policy loss.', min: 0, max: 1, released: 0 }),
+    loss_aggregation: choice(['sequence', 'token'], 'sequence', { title: 'Loss average', description: 'Average over each sequence and then over sequences, or over all tokens at once.', released: 'sequence' }),
+    ...optimizer({ beta2: 0.95, warmup: 0.03, minLr: 0.1 }),
+  }),
+  evaluation: v.strictObject({
+    samples_per_question: integer(3, { title: 'Samples per question', description: 'Sampled responses to each test question; 0 is greedy decoding alone.', min: 0, max: 256, paper: 3, released: 3 }),
+    temperature: number(0.6, { title: 'Temperature', description: 'Sampling temperature.', min: 0.01, max: 5, paper: 0.6, released: 0.6 }),
+    greedy: toggle(true, { title: 'Greedy decoding', description: 'Answer every test question once more with the likeliest tokens.' }),
+    max_new_tokens: integer(192, { title: 'Response length', description: 'Longest response; a longer one counts as wrong.', unit: 'tokens', min: 1, max: 32_768, paper: 2048, released: 2048 }),
+    limit: integer(0, { title: 'Test questions', description: 'How many of the test questions are used, from the first; 0 is all.', min: 0, max: 100_000 }),
+    every: integer(0, { title: 'Evaluate during PPO', description: 'Evaluate before the first update and after every so many; 0 is off.', unit: 'updates', min: 0, max: 100_000 }),
+  }),
+  record: v.strictObject({
+    samples: integer(16, { title: 'Rollouts kept', description: 'Rollouts of each update that the record shows.', min: 0, max: 16 }),
+    inspected: integer(2, { title: 'Rollouts inspected', description: 'Of those, how many come with numbers for every token.', min: 0, max: 16 }),
+  }),
+  checkpoint: v.strictObject({
+    every: integer(10, { title: 'Checkpoint', description: 'Steps of a stage between checkpoints; 0 is only at the end of each stage.', min: 0, max: 100_000 }),
+  }),
+}; // prettier-ignore
+
+/** Every section may be left out; a section that is left out is all defaults. */
+export const configSchema = v.strictObject({
+  model: text('nano', { title: 'Model', description: 'Name of the base model.', pattern: /^[A-Za-z0-9][A-Za-z0-9._/-]{0,199}$/, rule: 'a model name of at most 200 letters, digits, dots, dashes, underscores or slashes', paper: 'Skywork-o1-Open-Llama-3.1-8B' }),
+  seed: integer(1, { title: 'Seed', description: 'The master seed; everything random in a run follows from it.', min: 0, max: 0xffff_ffff, released: 42 }),
+  grader: choice(graderNames, 'multiple_choice', { title: 'Grader', description: 'Rule that tells right from wrong.' }),
+  data: v.optional(sections.data, {}),
+  lora: v.optional(sections.lora, {}),
+  synthesis: v.optional(sections.synthesis, {}),
+  sft: v.optional(sections.sft, {}),
+  ppo: v.optional(sections.ppo, {}),
+  evaluation: v.optional(sections.evaluation, {}),
+  record: v.optional(sections.record, {}),
+  checkpoint: v.optional(sections.checkpoint, {}),
+}); // prettier-ignore
+
+export type PartialConfig = v.InferInput<typeof configSchema>;
+export type Config = v.InferOutput<typeof configSchema>;
+export type ConfigValue = number | boolean | string | readonly string[];
+
+export interface ConfigField extends FieldInfo {
+  /** Dotted, e.g. "ppo.kl_coef". */
+  readonly path: string;
+  readonly default: ConfigValue;
+}
+
+interface SchemaNode {
+  readonly wrapped: v.GenericSchema & { readonly entries?: Readonly<Record<string, SchemaNode>> };
+  readonly default: ConfigValue;
+}
+
+function listFields(entries: Readonly<Record<string, SchemaNode>>, prefix: string): ConfigField[] {
+  return Object.entries(entries).flatMap(([name, { wrapped, default: value }]) =>
+    wrapped.entries
+      ? listFields(wrapped.entries, `${prefix}${name}.`)
+      : [{ ...(v.getMetadata(wrapped) as unknown as FieldInfo), path: prefix + name, default: value }],
+  );
+}
+
+/** Every setting, in the order of the tree. */
+export const configFields: readonly ConfigField[] = listFields(configSchema.entries as unknown as Record<string, SchemaNode>, '');
+const fieldsByPath = new Map(configFields.map((field) => [field.path, field]));
+
+function fieldAt(path: string): ConfigField {
+  const field = fieldsByPath.get(path);
+  if (field) return field;
+  const parent = path.slice(0, path.lastIndexOf('.') + 1);
+  const siblings = configFields.map((known) => known.path).filter((known) => known.startsWith(parent));
+  throw new InputError(
+    `There is no setting ${path}.`,
+    `Known settings: ${(siblings.length ? siblings : [...fieldsByPath.keys()]).join(', ')}.`,
+  );
+}
+
+const show = (value: unknown) => JSON.stringify(value) ?? String(value);
+
+function issueText(issue: v.BaseIssue<unknown>): string {
+  const path = v.getDotPath(issue as v.InferIssue<typeof configSchema>) ?? '';
+  if (issue.type === 'strict_object') {
+    return issue.expected === 'never'
+      ? `there is no setting ${path}`
+      : `${path || 'the config'} must be an object, not ${show(issue.input)}`;
+  }
+  // An item of a list is reported at list.index; its rule stands at the list.
+  const field = fieldsByPath.get(path) ?? fieldsByPath.get(path.slice(0, path.lastIndexOf('.')));
+  return `${field?.path ?? path} must be ${field?.rule ?? issue.expected}, not ${show(issue.input)}`;
+}
+
+/**
+ * The whole config, defaults filled in.
+ * @throws InputError naming each bad path and its allowed range; unknown keys are rejected.
+ */
+export function resolveConfig(partial: unknown): Config {
+  const result = v.safeParse(configSchema, partial);
+  const problems = result.success ? conflicts(result.output) : result.issues.map(issueText);
+  if (result.success && problems.length === 0) return result.output;
+  throw new InputError(
+    `The config can't be used: ${problems.join('; ')}.`,
+    'Correct or leave out what is named; left out, a setting takes its default.',
+  );
+}
+
+/** Settings that are fine alone and not together. */
+function conflicts({ evaluation, ppo }: Config): string[] {
+  const rollouts = ppo.questions_per_update * ppo.samples_per_question;
+  const problems: string[] = [];
+  if (ppo.minibatches > rollouts)
+    problems.push(`ppo.minibatches must be at most the ${rollouts} rollouts of an update, not ${ppo.minibatches}`);
+  if (!evaluation.greedy && evaluation.samples_per_question === 0) {
+    problems.push('evaluation.samples_per_question must be at least 1 when evaluation.greedy is false');
+  }
+  return problems;
+}
+
+/** @throws InputError when there is no such setting. */
+export function getPath(config: Config, path: string): ConfigValue {
+  fieldAt(path);
+  return path.split('.').reduce<unknown>((node, key) => (node as Record<string, unknown>)[key], config) as ConfigValue;
+}
+
+function assign(tree: Record<string, unknown>, path: string, value: unknown): void {
+  const keys = path.split('.');
+  const last = keys.pop()!;
+  const node = keys.reduce((at, key) => (at[key] ??= {}) as Record<string, unknown>, tree);
+  node[last] = value;
+}
+
+/** Only what differs from the defaults: what a notebook and a link carry. */
+export function configDifferences(config: Config): PartialConfig {
+  const out: Record<string, unknown> = {};
+  for (const { path, default: value } of configFields) {
+    const current = getPath(config, path);
+    if (show(current) !== show(value)) assign(out, path, current);
+  }
+  return out as PartialConfig;
+}
+
+const READS_JSON: readonly FieldKind[] = ['number', 'integer', 'boolean'];
+
+/** What a command line or a form gives as text; a value that can't be read is left for the schema to reject. */
+function fromText(field: ConfigField, value: string): unknown {
+  if (field.kind === 'choices') return value.split(',').map((item) => item.trim());
+  if (!READS_JSON.includes(field.kind)) return value;
+  try {
+    return JSON.parse(value);
+  } catch {
+    return value;
+  }
+}
+
+/**
+ * A new config with one setting changed. Text is read as the setting's own kind, so that flags can be passed on as they are.
+ * @throws InputError for an unknown path or a value out of bounds.
+ */
+export function setPath(config: Config, path: string, value: unknown): Config {
+  const field = fieldAt(path);
+  const copy = structuredClone(config);
+  assign(copy, path, typeof value === 'string' ? fromText(field, value) : value);
+  return resolveConfig(copy);
+}

@@ -1,0 +1,222 @@
+/**
+ * What a run says while it goes on: one stream that the lab, the command line, the recordings and the tests read. Every event is
+ * JSON and carries its stage. Fields that hold time end in `time_ms`; without them two runs of the same seed on the same
+ * adapter are equal, byte for byte.
+ */
+import type { Config } from './config.ts';
+import type { PipelineCheckpoint } from './checkpoint.ts';
+import type { Outcome, OutcomeCounts } from './graders.ts';
+import type { PolicyInfo, PpoMetrics } from './policy.ts';
+import type { Interval } from './statistics.ts';
+
+/** In the order of the run; the paper's Vanilla row is `evaluate_before`. */
+export const STAGES = ['evaluate_before', 'synthesize', 'sft', 'ppo', 'evaluate_after'] as const;
+export type Stage = (typeof STAGES)[number];
+
+/** `evaluate_during`: a look at the test set between PPO updates. */
+export type EvaluationStage = 'evaluate_before' | 'evaluate_during' | 'evaluate_after';
+
+interface Timed {
+  /** Since the run, or its resumption, began. */
+  time_ms?: number;
+}
+
+/** The first event of a run. */
+export interface RunStartedEvent extends Timed {
+  readonly type: 'run';
+  readonly stage: 'run';
+  readonly app_version: string;
+  readonly seed: number;
+  readonly config: Config;
+  readonly dataset: { readonly train: DatasetRecord; readonly test: DatasetRecord };
+  readonly policy: PolicyInfo;
+}
+
+export interface DatasetRecord {
+  readonly name: string;
+  readonly questions: number;
+  readonly sha256: string;
+}
+
+export interface StageEvent extends Timed {
+  readonly type: 'stage';
+  readonly stage: Stage;
+  readonly status: 'running' | 'done' | 'skipped';
+}
+
+export interface ProgressEvent extends Timed {
+  readonly type: 'progress';
+  readonly stage: Stage | EvaluationStage;
+  readonly done: number;
+  readonly total: number;
+  readonly unit: 'responses' | 'questions' | 'steps' | 'updates';
+}
+
+/** Accuracy of one adapter on the test questions; see `EvaluationSummary` for the fields. */
+export interface EvaluationMetricEvent extends Timed, EvaluationSummary {
+  readonly type: 'metric';
+  readonly stage: EvaluationStage;
+  /** Of `evaluate_during`: updates done so far. */
+  readonly update?: number;
+}
+
+export interface EvaluationSummary {
+  /** Of the sampled responses when there are any, else of greedy decoding. */
+  readonly accuracy: Interval;
+  /** Questions. */
+  readonly n: number;
+  readonly samples_per_question: number;
+  readonly outcomes: OutcomeCounts;
+  readonly greedy?: { readonly accuracy: Interval; readonly outcomes: OutcomeCounts };
+  /** pass@k by k: 1, 2, 4 … up to the number of samples. */
+  readonly pass_at: Readonly<Record<string, number>>;
+  readonly groups: Readonly<Record<string, { readonly accuracy: Interval; readonly n: number }>>;
+  readonly response_length_mean: number;
+}
+
+/** One batch of rejection sampling. */
+export interface SynthesisBatchEvent extends Timed {
+  readonly type: 'metric';
+  readonly stage: 'synthesize';
+  /** From 1. */
+  readonly batch: number;
+  readonly solved: number;
+  readonly open: number;
+  /** For each question tried in this batch, an outcome per try, by first letter: r, w, u or t. */
+  readonly tries: readonly { readonly question: number; readonly outcomes: string }[];
+}
+
+/** The end of rejection sampling. */
+export interface SynthesisSummaryEvent extends Timed {
+  readonly type: 'metric';
+  readonly stage: 'synthesize';
+  readonly questions: number;
+  readonly solved: number;
+  /** Questions taught as the right letter alone. */
+  readonly fallback: number;
+  /** Questions left out, as the fallback is off. */
+  readonly dropped: number;
+  /** Responses drawn, over all questions, until each was right or given up. */
+  readonly tries: number;
+  /** Entry i: questions first right at try i + 1. */
+  readonly tries_histogram: readonly number[];
+}
+
+export interface SftMetricEvent extends Timed {
+  readonly type: 'metric';
+  readonly stage: 'sft';
+  /** Optimizer steps done, this one included. */
+  readonly step: number;
+  readonly epoch: number;
+  readonly loss: number;
+  readonly grad_norm: number;
+  readonly learning_rate: number;
+  readonly tokens: number;
+  readonly train_time_ms: number;
+}
+
+export interface PpoMetricEvent extends Timed, PpoMetrics {
+  readonly type: 'metric';
+  readonly stage: 'ppo';
+  /** Updates done, this one included. */
+  readonly update: number;
+  readonly reward_mean: number;
+  readonly reward_std: number;
+  /** Share of right rollouts. */
+  readonly accuracy: number;
+  readonly outcomes: OutcomeCounts;
+  readonly truncated_share: number;
+  /** Share of questions whose rollouts all got the same reward. */
+  readonly frac_reward_zero_std: number;
+  readonly response_length_mean: number;
+  readonly response_length_min: number;
+  readonly response_length_max: number;
+  readonly rollouts: number;
+  /** Response tokens of this update. */
+  readonly tokens: number;
+  readonly actor_learning_rate: number;
+  readonly critic_learning_rate: number;
+  readonly generate_time_ms: number;
+  readonly train_time_ms: number;
+}
+
+export type MetricEvent = EvaluationMetricEvent | SynthesisBatchEvent | SynthesisSummaryEvent | SftMetricEvent | PpoMetricEvent;
+
+/** A response worth reading. */
+export interface SampleEvent extends Timed {
+  readonly type: 'sample';
+  readonly stage: Stage;
+  /** Of `ppo`: the update it belongs to, from 1. */
+  readonly update?: number;
+  /** Index in the training set (`synthesize`, `ppo`) or the test set (`evaluate_*`), from 0. */
+  readonly question: number;
+  /** Rollout of the update (`ppo`), or try (`synthesize`), from 0. */
+  readonly sample: number;
+  /** Only at the first sample of a question in its update or stage. */
+  readonly prompt?: string;
+  readonly text: string;
+  readonly reward: number;
+  readonly outcome: Outcome | 'fallback';
+  readonly answer?: string;
+  readonly response_length: number;
+  /** Of inspected rollouts: an entry per response token, rounded to four decimals. */
+  readonly tokens?: readonly TokenRecord[];
+}
+
+export interface TokenRecord {
+  readonly id: number;
+  readonly text: string;
+  readonly logprob: number;
+  readonly old_logprob?: number;
+  readonly ref_logprob?: number;
+  readonly value?: number;
+  readonly advantage?: number;
+  readonly return?: number;
+}
+
+/** `checkpoint` is not enumerable: JSON and structured clones leave it out, so a worker posts it by itself. */
+export interface CheckpointEvent extends Timed {
+  readonly type: 'checkpoint';
+  /** Where a resumed run goes on. */
+  readonly stage: Stage;
+  /** Steps of that stage already done. */
+  readonly step: number;
+  readonly bytes: number;
+  readonly checkpoint: PipelineCheckpoint;
+}
+
+export interface WarningEvent extends Timed {
+  readonly type: 'warning';
+  readonly stage: Stage | 'run';
+  /** Stable, e.g. "duplicate-questions". */
+  readonly code: string;
+  readonly message: string;
+  readonly remedy: string;
+}
+
+export interface AccuracyComparison {
+  readonly before: Interval;
+  readonly after: Interval;
+  /** After minus before, paired by question: bootstrap interval. */
+  readonly difference: Interval;
+  readonly n: number;
+}
+
+/** The last event of a run. */
+export interface DoneEvent extends Timed {
+  readonly type: 'done';
+  readonly accuracy: AccuracyComparison & { readonly samples_per_question: number };
+  readonly greedy?: AccuracyComparison;
+  /** By phrasing group, where the test questions name one. */
+  readonly groups: Readonly<Record<string, AccuracyComparison>>;
+  readonly outcomes: { readonly before: OutcomeCounts; readonly after: OutcomeCounts };
+  readonly stage: 'run';
+}
+
+export type RunEvent =
+  RunStartedEvent | StageEvent | ProgressEvent | MetricEvent | SampleEvent | CheckpointEvent | WarningEvent | DoneEvent;
+
+/** The event as JSON without its time fields: what two runs of one seed have in common. */
+export function withoutTime(event: RunEvent): string {
+  return JSON.stringify(event, (key, value: unknown) => (key.endsWith('time_ms') ? undefined : value));
+}

@@ -1,0 +1,163 @@
+/**
+ * The method of the paper's Figure 1 from end to end: Vanilla evaluation, self-synthesis, SFT, PPO, evaluation. One async generator of
+ * events: to pause it, stop asking for the next event; to stop it, abort the signal; to resume it, hand back its last checkpoint.
+ */
+import { InputError } from '../base/errors.ts';
+import { Seed } from '../base/random.ts';
+import { type PipelineCheckpoint, type PipelineState, checkResumable, checkpointEvent } from './checkpoint.ts';
+import type { Config } from './config.ts';
+import { type Dataset, firstQuestions, leakedQuestions } from './dataset.ts';
+import { type EvaluationResult, compare, evaluate, testQuestions } from './evaluate.ts';
+import { type DatasetRecord, type ProgressEvent, type RunEvent, STAGES, type Stage, type WarningEvent } from './events.ts';
+import { graders } from './graders.ts';
+import type { Policy } from './policy.ts';
+import { ppo } from './ppo.ts';
+import { sft } from './sft.ts';
+import { type StageContext, milliseconds } from './stage.ts';
+import { synthesize } from './synthesize.ts';
+
+export interface PipelineData {
+  readonly train: Dataset;
+  readonly test: Dataset;
+}
+
+export interface PipelineOptions {
+  /** Aborting it makes the generator throw StoppedError; nothing is lost up to the last checkpoint. */
+  readonly signal?: AbortSignal;
+  /** Goes on after this checkpoint: later events and the adapter are those of the run that was never broken off. */
+  readonly resume?: PipelineCheckpoint;
+  readonly appVersion?: string;
+  /** Live progress inside one call of the policy; no part of the stream. */
+  readonly onProgress?: (progress: ProgressEvent) => void;
+  /** Milliseconds from any moment, for the time fields. */
+  readonly now?: () => number;
+}
+
+/**
+ * Runs the stages on a policy at its base; the policy is left with the trained adapter and stays the caller's.
+ * @throws InputError for data or a checkpoint that don't fit; StoppedError; LabError 'diverged'; whatever the policy throws.
+ */
+export async function* runPipeline(
+  policy: Policy,
+  config: Config,
+  data: PipelineData,
+  options: PipelineOptions = {},
+): AsyncGenerator<RunEvent, void> {
+  const now = options.now ?? (() => performance.now());
+  const start = now();
+  for await (const event of stages(policy, config, data, { ...options, now })) {
+    yield Object.assign(event, { time_ms: milliseconds(now() - start) });
+  }
+}
+
+type Options = PipelineOptions & { readonly now: () => number };
+
+async function* stages(policy: Policy, config: Config, data: PipelineData, options: Options): AsyncGenerator<RunEvent, void> {
+  const { test } = data;
+  const train = await firstQuestions(data.train, config.data.train_questions);
+  const seed = Seed.of(config.seed);
+  let state: PipelineState = { stage: 'evaluate_before', step: 0 };
+  if (options.resume) {
+    checkResumable(options.resume, config, train.sha256, test.sha256);
+    await policy.restore(options.resume.policy);
+    const { stage, step, before, synthesis } = options.resume;
+    state = { stage, step, ...(before && { before }), ...(synthesis && { synthesis }) };
+  } else {
+    checkHash(config, train);
+    const dataset = { train: datasetRecord(train), test: datasetRecord(test) };
+    yield { type: 'run', stage: 'run', app_version: options.appVersion ?? '', seed: config.seed, config, dataset, policy: policy.info };
+    yield* warnings(train, test);
+  }
+
+  const save = async (stage: Stage, step: number, extra: Partial<PipelineState> = {}) =>
+    checkpointEvent({
+      version: 1,
+      config,
+      train_sha256: train.sha256,
+      test_sha256: test.sha256,
+      ...(state.before && { before: state.before }),
+      ...(state.synthesis && { synthesis: state.synthesis }),
+      ...extra,
+      stage,
+      step,
+      policy: await policy.checkpoint(),
+    });
+  const contextOf = (stage: Stage): StageContext => ({
+    policy,
+    config,
+    train,
+    test,
+    seed,
+    grade: graders[config.grader],
+    signal: options.signal,
+    now: options.now,
+    onProgress: options.onProgress,
+    done: state.step,
+    save: (step, extra) => save(stage, step, extra),
+  });
+
+  const trains = config.sft.enabled || config.ppo.enabled;
+  const enabled: Record<Stage, boolean> = {
+    evaluate_before: true,
+    synthesize: config.sft.enabled,
+    sft: config.sft.enabled,
+    ppo: config.ppo.enabled,
+    evaluate_after: trains,
+  };
+  let after: EvaluationResult | undefined;
+  for (const stage of STAGES.slice(STAGES.indexOf(state.stage))) {
+    if (!enabled[stage]) {
+      yield { type: 'stage', stage, status: 'skipped' };
+      continue;
+    }
+    const context = contextOf(stage);
+    if (context.done === 0) yield { type: 'stage', stage, status: 'running' };
+    if (stage === 'evaluate_before') state = { ...state, before: yield* evaluate(context, { stage, adapter: 'base' }) };
+    if (stage === 'synthesize') state = { ...state, synthesis: yield* synthesize(context, state.synthesis) };
+    if (stage === 'sft') yield* sft(context, state.synthesis!.examples);
+    if (stage === 'ppo') yield* ppo(context);
+    if (stage === 'evaluate_after') after = yield* evaluate(context, { stage, adapter: 'policy' });
+    yield { type: 'stage', stage, status: 'done' };
+    const next = STAGES[STAGES.indexOf(stage) + 1];
+    if (next) {
+      state = { ...state, stage: next, step: 0 };
+      yield await save(next, 0);
+    }
+  }
+  // Where nothing was trained, the model after is the model before.
+  const before = state.before!;
+  const questions = testQuestions(contextOf('evaluate_after'));
+  yield { type: 'done', ...compare(questions, before, after ?? before, seed.derive('bootstrap')), stage: 'run' };
+}
+
+const datasetRecord = ({ name, questions, sha256 }: Dataset): DatasetRecord => ({ name, questions: questions.length, sha256 });
+
+function checkHash({ data }: Config, train: Dataset): void {
+  if (data.sha256 === '' || data.sha256 === train.sha256) return;
+  throw new InputError(
+    `The training set ${train.name} is not the one that the config names: its hash is ${train.sha256}, not ${data.sha256}.`,
+    'Choose the file that the config was made with, or clear data.sha256 to use this one.',
+  );
+}
+
+function* warnings(train: Dataset, test: Dataset): Generator<WarningEvent> {
+  const warning = (code: string, message: string, remedy: string): WarningEvent => ({
+    type: 'warning',
+    stage: 'run',
+    code,
+    message,
+    remedy,
+  });
+  for (const { name, duplicates } of [train, test]) {
+    if (duplicates.length === 0) continue;
+    const numbers = duplicates.map((group) => group.map((i) => i + 1).join(' and ')).join('; ');
+    yield warning('duplicate-questions', `${name} asks the same question more than once: ${numbers}.`, 'Remove the repeated questions.');
+  }
+  const leaked = leakedQuestions(train, test);
+  if (leaked.length === 0) return;
+  yield warning(
+    'leaked-questions',
+    `${leaked.length} questions of ${test.name} stand in ${train.name} too: ${leaked.map((i) => i + 1).join(', ')}.`,
+    'Remove them from one of the two: on these the test measures memory.',
+  );
+}

@@ -1,0 +1,33 @@
+/** Questions and responses as tokens. Every stage prompts in the same words: see `formatPrompt`. */
+import { InputError } from '../base/errors.ts';
+import type { Question } from './dataset.ts';
+import type { Generation, Policy, Sequence } from './policy.ts';
+import { formatPrompt, formatResponse } from './tasks/format.ts';
+
+/** @throws InputError when a prompt leaves no room for a response in the model's context. */
+export function encodePrompts({ tokenizer, info }: Policy, questions: readonly Question[]): number[][] {
+  return questions.map((question, i) => {
+    const prompt = tokenizer.encode(formatPrompt(question));
+    if (prompt.length >= info.context) {
+      throw new InputError(
+        `Question ${i + 1} has ${prompt.length} tokens, and ${info.model} reads at most ${info.context}, its response included.`,
+        'Leave the question out or shorten it, or choose a model with a longer context.',
+      );
+    }
+    return prompt;
+  });
+}
+
+/** The response without its end token and without any other special token. */
+export function responseText({ tokenizer }: Policy, { tokens, prompt_length }: Sequence): string {
+  return tokenizer.decode(Array.from(tokens.subarray(prompt_length)));
+}
+
+/** The right letter alone, without reasoning: what the paper teaches when no try was right (section 3.3). */
+export function bareAnswer({ tokenizer }: Policy, question: Question, prompt: readonly number[]): Sequence {
+  const response = tokenizer.encode(formatResponse({ steps: [], answer: question.answerKey }));
+  return { tokens: Int32Array.of(...prompt, ...response, tokenizer.eosId), prompt_length: prompt.length };
+}
+
+export const responseLength = ({ tokens, prompt_length }: Pick<Generation, 'tokens' | 'prompt_length'>): number =>
+  tokens.length - prompt_length;

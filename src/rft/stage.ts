@@ -1,0 +1,54 @@
+/** What every stage of a run is given. */
+import { LabError, throwIfStopped } from '../base/errors.ts';
+import type { Seed } from '../base/random.ts';
+import type { PipelineState } from './checkpoint.ts';
+import type { Config } from './config.ts';
+import type { Dataset } from './dataset.ts';
+import type { CheckpointEvent, ProgressEvent } from './events.ts';
+import type { Grader } from './graders.ts';
+import type { Policy } from './policy.ts';
+
+export interface StageContext {
+  readonly policy: Policy;
+  readonly config: Config;
+  readonly train: Dataset;
+  readonly test: Dataset;
+  /** The master seed; a stage derives its own by name. */
+  readonly seed: Seed;
+  readonly grade: Grader;
+  readonly signal: AbortSignal | undefined;
+  /** Milliseconds, for time fields alone. */
+  readonly now: () => number;
+  /** Progress inside one call of the policy; not part of the stream, since its moments depend on the machine. */
+  readonly onProgress: ((progress: ProgressEvent) => void) | undefined;
+  /** Steps of this stage that a resumed run has already done. */
+  readonly done: number;
+  /** A checkpoint after `step` steps of this stage. */
+  readonly save: (step: number, state?: Partial<PipelineState>) => Promise<CheckpointEvent>;
+}
+
+/** Whether a checkpoint is due after `step` of `total` steps; the end of a stage has its own. */
+export const checkpointDue = ({ config }: StageContext, step: number, total: number): boolean =>
+  config.checkpoint.every > 0 && step % config.checkpoint.every === 0 && step < total;
+
+/** @throws LabError when training has left the finite numbers: nothing after it would mean anything. */
+export function checkFinite(stage: string, step: number, values: Readonly<Record<string, number>>): void {
+  for (const [name, value] of Object.entries(values)) {
+    if (Number.isFinite(value)) continue;
+    throw new LabError(
+      'diverged',
+      `Training diverged in ${stage}, step ${step}: ${name} is ${value}.`,
+      'Lower the learning rate, or raise the warm-up, and resume from the last checkpoint or start again.',
+    );
+  }
+}
+
+export async function timed<T>({ now, signal }: StageContext, work: () => Promise<T>): Promise<{ result: T; time_ms: number }> {
+  throwIfStopped(signal);
+  const start = now();
+  const result = await work();
+  return { result, time_ms: milliseconds(now() - start) };
+}
+
+/** To the microsecond. */
+export const milliseconds = (ms: number): number => Math.round(ms * 1000) / 1000;

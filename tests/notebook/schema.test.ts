@@ -1,0 +1,46 @@
+import { readFileSync, readdirSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { InputError } from '../../src/base/errors.ts';
+import { parseNotebook, serializeNotebook } from '../../src/notebook/schema.ts';
+
+const folder = new URL('../../public/notebooks/', import.meta.url);
+const read = (name: string): unknown => JSON.parse(readFileSync(new URL(name, folder), 'utf8'));
+
+describe.each(readdirSync(folder))('%s', (name) => {
+  test('is a notebook, holds only what differs from the defaults, and survives saving', () => {
+    const notebook = parseNotebook(read(name));
+    expect(serializeNotebook(notebook)).toEqual(read(name));
+    expect(parseNotebook(serializeNotebook(notebook))).toEqual(notebook);
+  });
+});
+
+test('the quick start is the paper’s method on 100 questions of T3 with the default model', () => {
+  const { config } = parseNotebook(read('quickstart.json'));
+  expect(config).toMatchObject({ model: 'nano', data: { task: 'T3', train_questions: 100 }, lora: { rank: 4 } });
+});
+
+test('the smoke run makes 20 updates of 16 x 4 rollouts', () => {
+  const { config } = parseNotebook(read('smoke.json'));
+  expect(config).toMatchObject({ model: 'pico', ppo: { updates: 20, questions_per_update: 16, samples_per_question: 4 } });
+});
+
+const minimal = { v: 1, kind: 'notebook', title: 't', seed: 1, config: {}, cells: [] };
+
+test.each([
+  [{ ...minimal, v: 2 }, 'has version 2'],
+  [{ ...minimal, script: 'x' }, 'script'],
+  [{ ...minimal, title: undefined }, 'title'],
+  [{ ...minimal, seed: -1 }, 'seed must be a whole number from 0'],
+  [{ ...minimal, config: { seed: 2 } }, 'config.seed'],
+  [{ ...minimal, config: { ppo: { updates: 0 } } }, 'ppo.updates must be'],
+  [{ ...minimal, config: JSON.parse('{"__proto__": {"a": 1}}') as unknown }, 'there is no setting __proto__'],
+  [{ ...minimal, config: [] }, 'config: must be an object'],
+  [{ ...minimal, cells: [{ kind: 'code', text: 'x' }] }, 'cells.0.kind'],
+  [{ ...minimal, cells: [{ kind: 'markdown', text: 'x'.repeat(20_001) }] }, 'cells.0.text'],
+  [{ ...minimal, cells: Array(201).fill({ kind: 'markdown', text: '' }) }, 'cells'],
+  ['{}', 'not a notebook'],
+  [null, 'not a notebook'],
+])('refused: %j', (json, message) => {
+  expect(() => parseNotebook(json)).toThrow(InputError);
+  expect(() => parseNotebook(json)).toThrow(message);
+});

@@ -1,0 +1,53 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { request } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { serve } from '../../scripts/serve.mjs';
+
+const folder = mkdtempSync(join(tmpdir(), 'serve-'));
+let site: Awaited<ReturnType<typeof serve>>;
+
+beforeAll(async () => {
+  writeFileSync(join(folder, 'index.html'), '<p>index</p>');
+  writeFileSync(join(folder, 'module.wasm'), new Uint8Array([0, 97, 115, 109]));
+  site = await serve(folder);
+});
+afterAll(async () => {
+  await site.close();
+  rmSync(folder, { recursive: true });
+});
+
+/** Sends the path as it is: fetch would resolve `..` before it asks. */
+const statusOf = (path: string) =>
+  new Promise((resolve, reject) => {
+    request(site.url, { path }, (response) => resolve(response.resume().statusCode))
+      .on('error', reject)
+      .end();
+  });
+
+test('files come with their types, under the content security policy', async () => {
+  const index = await fetch(site.url);
+  expect(await index.text()).toBe('<p>index</p>');
+  expect(index.headers.get('content-type')).toBe('text/html; charset=utf-8');
+  expect(index.headers.get('content-security-policy')).toContain("script-src 'self' 'wasm-unsafe-eval'");
+  const wasm = await fetch(`${site.url}module.wasm?v=1`);
+  expect(wasm.headers.get('content-type')).toBe('application/wasm');
+  expect(new Uint8Array(await wasm.arrayBuffer())).toEqual(new Uint8Array([0, 97, 115, 109]));
+});
+
+test('an unchanged file is not sent twice', async () => {
+  const etag = (await fetch(site.url)).headers.get('etag')!;
+  const again = await fetch(site.url, { headers: { 'if-none-match': etag } });
+  expect(again.status).toBe(304);
+});
+
+test('a missing file is 404 and never the index', async () => {
+  const missing = await fetch(`${site.url}models/none.json`);
+  expect(missing.status).toBe(404);
+  expect(await missing.text()).not.toContain('index</p>');
+});
+
+test.each(['/../etc/passwd', '/..%2f..%2fetc%2fpasswd', '/%00', '/%'])('%s is refused', async (path) => {
+  expect(await statusOf(path)).toBeGreaterThanOrEqual(400);
+});
