@@ -106,8 +106,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) count:
     for (var c = 0u; c < CHUNKS; c++) {
       stage(KV, 0u, v_at, params.stride, key0, c, lane);
       workgroupBarrier();
-      acc[c] = mat4x4<f32>(acc[c][0] * keep.x, acc[c][1] * keep.y, acc[c][2] * keep.z, acc[c][3] * keep.w);
-      for (var j = 0u; j < 8u; j++) { acc[c] = product(acc[c], strided(KV, j, tx), strided(P, ty, j)); }
+      var part = mat4x4<f32>(acc[c][0] * keep.x, acc[c][1] * keep.y, acc[c][2] * keep.z, acc[c][3] * keep.w);
+      for (var j = 0u; j < 8u; j++) { part = product(part, strided(KV, j, tx), strided(P, ty, j)); }
+      acc[c] = part;
       workgroupBarrier();
     }
   }

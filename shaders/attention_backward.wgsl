@@ -185,7 +185,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) count:
     for (var c = 0u; c < CHUNKS; c++) {
       if (CHUNKS > 1u) { stage(K, QKV, k_at, params.stride, key0, c, lane); }
       workgroupBarrier();
-      for (var j = 0u; j < 8u; j++) { dq[c] = product(dq[c], strided(K, j, tx), strided(V, ty, j)); }
+      var part = dq[c];
+      for (var j = 0u; j < 8u; j++) { part = product(part, strided(K, j, tx), strided(V, ty, j)); }
+      dq[c] = part;
       workgroupBarrier();
     }
   }
@@ -258,10 +260,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
           stage(G, D_OUT, g_at, width, query0, c, lane);
         }
         workgroupBarrier();
+        var dk_part = dk[c];
+        var dv_part = dv[c];
         for (var j = 0u; j < 8u; j++) {
-          dv[c] = product(dv[c], strided(G, j, tx), strided(K, ty, j));
-          dk[c] = product(dk[c], strided(Q, j, tx), strided(V, ty, j));
+          dv_part = product(dv_part, strided(G, j, tx), strided(K, ty, j));
+          dk_part = product(dk_part, strided(Q, j, tx), strided(V, ty, j));
         }
+        dk[c] = dk_part;
+        dv[c] = dv_part;
         workgroupBarrier();
       }
     }

@@ -9,7 +9,8 @@ const ROOMS = {
   base: { rooms: [], packages: [] },
   gpu: { rooms: ['base'], packages: [] },
   nn: { rooms: ['base', 'gpu', 'shaders'], packages: [] },
-  model: { rooms: ['base', 'gpu', 'nn'], types: ['rft'], packages: ['@huggingface/tokenizers'] },
+  // The engine implements the Policy that rft owns, and its CPU twin is composed of rft's reference mathematics.
+  model: { rooms: ['base', 'gpu', 'nn', 'rft'], packages: ['@huggingface/tokenizers'] },
   rft: { rooms: ['base'], packages: ['valibot'] },
   notebook: { rooms: ['base', 'rft'], packages: ['valibot'] },
   workers: {

@@ -4,6 +4,7 @@
  * are written in characters, so each token has an exact conditional probability: the share of the responses that still fit. All
  * gradients are exact, training is AdamW on float32 storage, and draws depend on (seed, index) alone; nothing is simulated.
  */
+import { InputError } from '../../src/base/errors.ts';
 import { LabError, throwIfStopped } from '../../src/base/errors.ts';
 import { Seed, pcg4d, unitFloat } from '../../src/base/random.ts';
 import type {
@@ -363,6 +364,10 @@ export class TabularPolicy implements Policy {
     ({ lora: this.lora, phase: this.phase, tensors: this.tensors, counters: this.counters } = structuredClone(checkpoint) as {
       lora: LoraConfig | undefined; phase: PolicyCheckpoint['phase']; tensors: Tensors; counters: Record<string, number>;
     }); // prettier-ignore
+  }
+
+  importAdapter(): Promise<never> {
+    return Promise.reject(new InputError('A table of canned responses has no use for adapter files.', 'Use checkpoint and restore.'));
   }
 
   async exportAdapter(): Promise<AdapterExport> {
