@@ -24,6 +24,9 @@ export const decimal = (value: number): string => typographic((Math.abs(value) <
 export const small = (value: number): string =>
   value !== 0 && Math.abs(value) < 0.001 ? typographic(value.toExponential(1)) : decimal(value);
 
+/** As short as an axis needs. */
+export const tick = (value: number): string => typographic(Number(value.toPrecision(3)).toString());
+
 export const count = (value: number): string => whole.format(value);
 
 /** Milliseconds as 0.4 s, 12 s, 3 min 05 s or 1 h 02 min. */

@@ -237,9 +237,7 @@ export class Lab {
     await this.guard(async () => {
       const names = Object.keys(NOTEBOOKS) as NotebookName[];
       const loaded = await Promise.all(
-        names.map(
-          async (name) => [name, parseNotebook(JSON.parse(await fetchText(`notebooks/${name}.json`, this.base)))] as const,
-        ),
+        names.map(async (name) => [name, parseNotebook(JSON.parse(await fetchText(`notebooks/${name}.json`, this.base)))] as const),
       );
       this.notebooks = Object.fromEntries(loaded);
       // Settings of the address are checked against a notebook, as some exclude each other.

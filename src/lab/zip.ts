@@ -1,6 +1,7 @@
 /** A zip archive without compression (APPNOTE 6.3, method 0), dated 1980-01-01: weights hardly compress, and equal files give equal bytes. */
 
 export interface ZipEntry {
+  /** ASCII. */
   readonly name: string;
   readonly data: Uint8Array;
 }
@@ -9,7 +10,9 @@ const LOCAL = 0x04034b50;
 const CENTRAL = 0x02014b50;
 const END = 0x06054b50;
 const VERSION = 20;
-const UTF8_NAMES = 1 << 11;
+const UNIX = 3 << 8;
+/** A plain file that its owner may write and all may read. */
+const MODE = 0o644 << 16;
 const FIRST_DAY = 0x21;
 
 export function zip(entries: readonly ZipEntry[]): Uint8Array<ArrayBuffer> {
@@ -21,7 +24,7 @@ export function zip(entries: readonly ZipEntry[]): Uint8Array<ArrayBuffer> {
     // Shared by both headers: version, flags, method, time, date, CRC, sizes, name length, no extra field.
     const common = [
       u16(VERSION),
-      u16(UTF8_NAMES),
+      u16(0),
       u16(0),
       u16(0),
       u16(FIRST_DAY),
@@ -32,8 +35,8 @@ export function zip(entries: readonly ZipEntry[]): Uint8Array<ArrayBuffer> {
       u16(0),
     ];
     const local = join([u32(LOCAL), ...common, label, data]);
-    // No comment, disk 0, no attributes.
-    centrals.push(join([u32(CENTRAL), u16(VERSION), ...common, u16(0), u16(0), u16(0), u32(0), u32(offset), label]));
+    // No comment, disk 0.
+    centrals.push(join([u32(CENTRAL), u16(UNIX | VERSION), ...common, u16(0), u16(0), u16(0), u32(MODE), u32(offset), label]));
     locals.push(local);
     offset += local.length;
   }

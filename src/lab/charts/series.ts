@@ -17,6 +17,8 @@ export interface ChartSpec {
   /** What a reader would otherwise ask. */
   readonly help: string;
   readonly format: (value: number) => string;
+  /** Of the y axis; left out, plain numbers. */
+  readonly formatTick?: (value: number) => string;
   /** Of the y axis; left out, it follows the data. */
   readonly range?: readonly [number, number];
 }

@@ -1,6 +1,8 @@
 /** uPlot as a Svelte attachment: made once, fed at most ten times a second. */
+import { untrack } from 'svelte';
 import type { Attachment } from 'svelte/attachments';
 import uPlot from 'uplot';
+import { tick } from '../format.ts';
 import { type ChartSpec, alongAxis, axisOf, smooth } from './series.ts';
 
 const HEIGHT = 190;
@@ -14,35 +16,27 @@ export interface PlotEvents {
   readonly pick: (x: number) => void;
 }
 
-/**
- * @param spec read again at each redraw; which series there are, and their kinds, stays as it is.
- * @param track called in an effect, so that whatever it reads brings a redraw about.
- */
-export function plot(spec: () => ChartSpec, track: (redraw: () => void) => void, events: PlotEvents): Attachment<HTMLElement> {
+/** @param spec which series there are, and their kinds, stays as it is; their points may grow. */
+export function plot(spec: () => ChartSpec, events: PlotEvents): Attachment<HTMLElement> {
   return (element) => {
     const color = colorReader(element);
-    const data = (): uPlot.AlignedData => {
-      const { series } = spec();
-      const axis = axisOf(series);
-      return [axis, ...series.flatMap((line) => {
-        const values = alongAxis(line, axis);
-        return line.kind === 'smooth' ? [values, smooth(values)] : [values];
-      })]; // prettier-ignore
-    };
-    const chart = new uPlot(options(spec(), color, Math.max(200, element.clientWidth), events), data(), element);
+    const first = untrack(spec);
+    const chart = new uPlot(options(first, color, Math.max(200, element.clientWidth), events), dataOf(first), element);
     chart.over.addEventListener('click', () => {
       const x = chart.cursor.idx == null ? undefined : chart.data[0][chart.cursor.idx];
       if (x !== undefined) events.pick(x);
     });
 
+    let latest = first;
     let timer: ReturnType<typeof setTimeout> | undefined;
     let last = 0;
-    track(() => {
+    $effect(() => {
+      latest = spec();
       timer ??= setTimeout(
         () => {
           timer = undefined;
           last = performance.now();
-          chart.setData(data());
+          chart.setData(dataOf(latest));
         },
         Math.max(0, last + REDRAW - performance.now()),
       );
@@ -63,6 +57,15 @@ export function plot(spec: () => ChartSpec, track: (redraw: () => void) => void,
   };
 }
 
+function dataOf({ series }: ChartSpec): uPlot.AlignedData {
+  const axis = axisOf(series);
+  const lines = series.flatMap((line) => {
+    const values = alongAxis(line, axis);
+    return line.kind === 'smooth' ? [values, smooth(values)] : [values];
+  });
+  return [axis, ...lines];
+}
+
 /** A canvas knows no custom properties and no light-dark(): an element that is painted with one tells what it comes to. */
 function colorReader(element: HTMLElement): (name: string) => string {
   const probe = document.createElement('span');
@@ -75,7 +78,7 @@ function colorReader(element: HTMLElement): (name: string) => string {
 }
 
 function options(
-  { x, series, format, range }: ChartSpec,
+  { x, series, formatTick = tick, range }: ChartSpec,
   color: (name: string) => string,
   width: number,
   events: PlotEvents,
@@ -102,7 +105,7 @@ function options(
     },
     axes: [
       { ...axis, space: 60, size: 28, gap: 6, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000] },
-      { ...axis, space: 36, size: 52, gap: 6, values: (_, ticks) => ticks.map(format) },
+      { ...axis, space: 36, size: 52, gap: 6, values: (_, ticks) => ticks.map(formatTick) },
     ],
     series: [{}, ...lines],
     hooks: { setCursor: [({ cursor, data }) => events.hover(cursor.idx == null ? undefined : data[0][cursor.idx])] },
