@@ -1,29 +1,66 @@
-/** How questions and solutions are written; one text form for synthesis, SFT, RL and evaluation. */
+import { InputError } from '../../base/errors.ts';
+import { LABELS, type Label, type Question } from '../dataset.ts';
+import type { Solution } from './task.ts';
 
-interface FormattedQuestion {
-  readonly question: string;
-  readonly choices: { readonly text: readonly string[]; readonly label: readonly Letter[] };
-}
+/**
+ * The one text form of questions and solutions, shared by corpus, SFT, RL and evaluation:
+ *
+ *     Question: What force in N gives 4 kg an acceleration of 6 m/s2?
+ *     A. 10
+ *     B. 24
+ *     C. 12
+ *     D. 48
+ *     Solution:
+ *     Step 1: F=m*a=4*6=24 N
+ *     Answer: B
+ *
+ * The prompt ends after `Solution:` and its newline; the response is the rest and the end token. A step ends in exactly one
+ * newline and never in punctuation, so that the pre-tokenizer gives that newline a token of its own (a PRM reads it there).
+ */
 
-const LETTERS = ['A', 'B', 'C', 'D'] as const;
-type Letter = (typeof LETTERS)[number];
+export const END_OF_EXAMPLES = '[End of examples]\n';
 
-/** Steps are whole lines, `Step 1: F=m*a=4*6=24 N`, without the newline. */
-interface Solution {
-  readonly steps: readonly string[];
-  readonly answer: Letter;
-}
+/** What a prompt shows of a question: everything but its key. */
+type Stem = Pick<Question, 'question' | 'choices'>;
 
-/** The prompt ends after `Solution:` and its newline; the response is the rest and the end token. */
-export function formatPrompt({ question, choices }: FormattedQuestion): string {
+function questionBlock({ question, choices }: Stem): string {
   const options = choices.text.map((text, i) => `${choices.label[i]}. ${text}\n`);
-  return `Question: ${question}\n${options.join('')}Solution:\n`;
+  return `Question: ${question}\n${options.join('')}`;
 }
 
-export const formatResponse = ({ steps, answer }: Solution): string => `${steps.map((step) => `${step}\n`).join('')}Answer: ${answer}`;
+export const formatPrompt = (question: Stem): string => `${questionBlock(question)}Solution:\n`;
+
+/** Question-answer pairs before the question, as in the paper's few-shot prompts. */
+export function formatFewShotPrompt(examples: readonly (Stem & Pick<Question, 'answerKey'>)[], question: Stem): string {
+  const pairs = examples.map((example) => `${questionBlock(example)}Answer: ${example.answerKey}\n`);
+  return pairs.join('') + (examples.length > 0 ? END_OF_EXAMPLES : '') + formatPrompt(question);
+}
+
+export function formatResponse(solution: Solution): string {
+  return solution.steps.map((step) => `${step}\n`).join('') + `Answer: ${solution.answer}`;
+}
+
+/**
+ * The same steps in another reasoner's order: value first, then where it comes from. Right, but not in the policy's action
+ * space (the paper's teacher-student misalignment, SFT+); `checkStep` calls such a step unparseable.
+ */
+export function formatForeignResponse(solution: Solution): string {
+  const lines = solution.steps.map((step) => {
+    const match = /^Step \d+: (\w+)=(.+)=(.+)=([^=]+)$/.exec(step);
+    if (!match) throw new InputError(`"${step}" is not a step`, 'Pass a solution made by a task.');
+    const [, symbol, formula, numbers, value] = match;
+    return `So ${value} as ${symbol} from ${numbers} by ${formula}\n`;
+  });
+  return lines.join('') + `Answer: ${solution.answer}`;
+}
 
 /** The letter of the last line that reads exactly `Answer: X`; undefined if there is none. */
-export function extractAnswer(text: string): Letter | undefined {
+export function extractAnswer(text: string): Label | undefined {
   const letters = text.split('\n').flatMap((line) => /^Answer: ([ABCD])$/.exec(line)?.[1] ?? []);
-  return LETTERS.find((letter) => letter === letters.at(-1));
+  return LABELS.find((letter) => letter === letters.at(-1));
+}
+
+/** The process steps of a response: its lines without blank ones and without answer lines. */
+export function splitSteps(text: string): string[] {
+  return text.split('\n').filter((line) => line.trim() !== '' && !line.startsWith('Answer:'));
 }

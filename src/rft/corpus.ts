@@ -1,0 +1,78 @@
+import type { Random, Seed } from '../base/random.ts';
+import { formatFewShotPrompt, formatResponse } from './tasks/format.ts';
+import { FLAWS, type Flaw, type Solution, type StepLabel, type Task, type TaskQuestion } from './tasks/task.ts';
+
+/**
+ * Pre-training text for the bundled models: worked questions of mixed quality, on purpose. A model trained on it is a calibrated
+ * mixture of right and wrong habits, as a generalist is in a new domain: fine-tuning has something to elicit.
+ * Only phrasing A and only problems of the corpus split occur.
+ */
+
+export type Quality = 'clean' | Flaw;
+
+/** Relative weights of the qualities; they need not sum to one. */
+export type Shares = Readonly<Record<Quality, number>>;
+
+export const DEFAULT_SHARES: Shares = {
+  clean: 0.26,
+  wrong_formula: 0.24,
+  wrong_intermediate: 0.14,
+  slip: 0.14,
+  wrong_letter: 0.1,
+  lucky: 0.12,
+};
+
+/** Right solutions only, for teachers. */
+export const CLEAN_SHARES: Shares = { clean: 1, wrong_formula: 0, wrong_intermediate: 0, slip: 0, wrong_letter: 0, lucky: 0 };
+
+export interface CorpusOptions {
+  readonly tasks: readonly Task[];
+  readonly shares?: Shares;
+  /** Share of documents that show one to three answered questions of the same task first. */
+  readonly fewShot?: number;
+}
+
+export interface CorpusDocument {
+  readonly prompt: string;
+  /** Without the end token. */
+  readonly response: string;
+  readonly question: TaskQuestion;
+  readonly quality: Quality;
+  /** Number of answered questions before this one. */
+  readonly shots: number;
+  /** One per step of the response. */
+  readonly steps: readonly StepLabel[];
+  readonly answerRight: boolean;
+}
+
+/** Document number `index` of the corpus of this seed, whatever was asked for before. */
+export function corpusDocument(
+  seed: Seed,
+  index: number,
+  { tasks, shares = DEFAULT_SHARES, fewShot = 0.18 }: CorpusOptions,
+): CorpusDocument {
+  const rng = seed.derive('corpus').derive(index).random();
+  const task = rng.pick(tasks);
+  const ask = () => task.generate(rng, { phrasing: 'A', split: 'corpus' });
+  const question = ask();
+  const quality = drawQuality(shares, rng);
+  const shots = rng.float() < fewShot ? 1 + rng.int(3) : 0;
+  const examples = Array.from({ length: shots }, ask);
+  const solution: Solution & { labels?: readonly StepLabel[] } =
+    quality === 'clean' ? task.solve(question) : task.flawed(question, quality, rng);
+  return {
+    prompt: formatFewShotPrompt(examples, question),
+    response: formatResponse(solution),
+    question,
+    quality,
+    shots,
+    steps: solution.labels ?? solution.steps.map(() => 'right'),
+    answerRight: solution.answer === question.answerKey,
+  };
+}
+
+function drawQuality(shares: Shares, rng: Random): Quality {
+  const qualities: readonly Quality[] = ['clean', ...FLAWS];
+  let rest = rng.float() * qualities.reduce((total, quality) => total + shares[quality], 0);
+  return qualities.find((quality) => (rest -= shares[quality]) < 0) ?? 'clean';
+}
