@@ -9,10 +9,9 @@
 // its B in the columns of the segment that o lies in, and zeros elsewhere. It is never formed.
 // Dropout (shaders/dropout.wgsl) masks x where x is an operand (a in NT, b in TN) and the LoRA term of dx in NN.
 //
-// Order of the sum over k: `plain` and `tiled` add k = 0, 1, 2... one after the other, LoRA's first. `skinny` adds 16
-// interleaved partial sums and then those in order. Neither depends on m, nor on which rows share a tile, so that a row's
-// result is the same in a batch of any size as long as the same kernel computes it; `skinny` differs from the other two in
-// rounding.
+// Order of the sum over k: `tiled` adds k = 0, 1, 2... one after the other, LoRA's first; `plain` adds groups of four in that
+// order; `skinny` adds 16 interleaved partial sums and then those in order. None depends on m, nor on which rows share a tile,
+// so that a row's result is the same in a batch of any size as long as the same kernel computes it; they differ in rounding.
 // include: random
 // include: dropout
 // include: memory
@@ -193,16 +192,21 @@ fn b_at(at: u32, count: u32) -> vec4<f32> {
   return v;
 }
 
-fn a_block_at(c: Cursor) -> mat4x4<f32> {
-  let rows = mat4x4<f32>(a_at(c.at.x, c.count), a_at(c.at.y, c.count), a_at(c.at.z, c.count), a_at(c.at.w, c.count));
-  if (variant == TN) { return rows; }
-  return transpose(rows);
+// Four rows of a, four of k each.
+fn a_rows(c: Cursor) -> mat4x4<f32> {
+  let v = mat4x4<f32>(a_at(c.at.x, c.count), a_at(c.at.y, c.count), a_at(c.at.z, c.count), a_at(c.at.w, c.count));
+  if (variant == TN) { return transpose(v); }
+  return v;
 }
 
-fn b_block_at(c: Cursor) -> mat4x4<f32> {
-  let rows = mat4x4<f32>(b_at(c.at.x, c.count), b_at(c.at.y, c.count), b_at(c.at.z, c.count), b_at(c.at.w, c.count));
-  if (variant == NT) { return transpose(rows); }
-  return rows;
+// Four columns of b, four of k each (NT), or four of k, four columns each.
+fn b_vectors(c: Cursor) -> mat4x4<f32> {
+  return mat4x4<f32>(b_at(c.at.x, c.count), b_at(c.at.y, c.count), b_at(c.at.z, c.count), b_at(c.at.w, c.count));
+}
+
+fn advance(sum: mat4x4<f32>, x: mat4x4<f32>, y: mat4x4<f32>) -> mat4x4<f32> {
+  if (variant == NT) { return sum + mat4x4<f32>(x[0] * y, x[1] * y, x[2] * y, x[3] * y); }
+  return sum + mat4x4<f32>(y * x[0], y * x[1], y * x[2], y * x[3]);
 }
 
 @compute @workgroup_size(4, 4)
@@ -242,14 +246,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     let a_step = select(4u, 4u * params.m, variant == TN);
     let b_step = select(4u * params.n, 4u, variant == NT);
     for (; k + 4u <= end; k += 4u) {
-      let x0 = a_block_at(a0);
-      let x1 = a_block_at(a1);
-      let y0 = b_block_at(b0);
-      let y1 = b_block_at(b1);
-      s00 = multiply(s00, x0, y0);
-      s01 = multiply(s01, x0, y1);
-      s10 = multiply(s10, x1, y0);
-      s11 = multiply(s11, x1, y1);
+      let x0 = a_rows(a0);
+      let x1 = a_rows(a1);
+      let y0 = b_vectors(b0);
+      let y1 = b_vectors(b1);
+      s00 = advance(s00, x0, y0);
+      s01 = advance(s01, x0, y1);
+      s10 = advance(s10, x1, y0);
+      s11 = advance(s11, x1, y1);
       a0.at += a_step;
       a1.at += a_step;
       b0.at += b_step;

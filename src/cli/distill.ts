@@ -13,7 +13,7 @@ import { Engine } from '../model/engine.ts';
 import { bundledConfig } from '../model/presets.ts';
 import { type PretrainState, Pretrainer, initializeWeights } from '../model/pretrain.ts';
 import { writeSafetensors } from '../model/safetensors.ts';
-import { type ModelTokenizer, loadTokenizer } from '../model/tokenizer.ts';
+import type { ModelTokenizer } from '../model/tokenizer.ts';
 import { chooseLanes } from '../nn/gate.ts';
 import type { Sequence } from '../rft/policy.ts';
 import { learningRate } from '../rft/schedule.ts';
@@ -22,9 +22,10 @@ import { PICO_TASKS, TASKS } from '../rft/tasks/registry.ts';
 import type { Task } from '../rft/tasks/task.ts';
 import { modelCard } from './card.ts';
 import { nodeGpu } from './dawn.ts';
+import { readTokenizer } from './models.ts';
 import { parseArgs } from 'node:util';
 
-interface Recipe {
+export interface Recipe {
   readonly tasks: readonly Task[];
   readonly seed: number;
   readonly steps: number;
@@ -41,13 +42,20 @@ const RECIPES: Record<string, Recipe> = {
   nano: { tasks: TASKS, seed: 1, steps: 4000, batch: 384, documents: 160_000, learningRate: 3e-3, weightDecay: 0.01 },
 };
 
+/** How a bundled model is trained. */
+export function recipeOf(name = ''): Recipe {
+  const recipe = Object.hasOwn(RECIPES, name) ? RECIPES[name] : undefined;
+  if (!recipe) throw new InputError(`There is no recipe for a model called "${name}".`, `Name one of ${Object.keys(RECIPES).join(', ')}.`);
+  return recipe;
+}
+
 const ADAM = { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, max_grad_norm: 1 };
 const CHECKPOINT_EVERY = 500;
 /** Documents of a step have like lengths, so that little is spent on padding: bucket i holds lengths up to BUCKETS[i]. */
 const BUCKETS = [96, 128, 192, 256, 512];
 
 /** Tokenised documents, in buckets of like length. */
-async function buildCorpus(recipe: Recipe, tokenizer: ModelTokenizer, log: (line: string) => void): Promise<Sequence[][]> {
+export async function buildCorpus(recipe: Recipe, tokenizer: ModelTokenizer, log: (line: string) => void): Promise<Sequence[][]> {
   const buckets: Sequence[][] = BUCKETS.map(() => []);
   const seed = Seed.of(recipe.seed);
   let tokens = 0;
@@ -86,9 +94,8 @@ export async function distill(args: readonly string[]): Promise<number> {
       'max-minutes': { type: 'string', default: 'Infinity' },
     },
   });
-  const [name] = positionals;
-  const recipe = name === undefined ? undefined : RECIPES[name];
-  if (!name || !recipe) throw new InputError(`distill knows ${Object.keys(RECIPES).join(' and ')}, not ${name}.`, 'Name one of them.');
+  const [name = ''] = positionals;
+  const recipe = recipeOf(name);
   const log = (line: string) => console.error(line);
   const steps = Number(flags.steps ?? recipe.steps);
   const documents = Number(flags.documents ?? recipe.documents);
@@ -96,10 +103,7 @@ export async function distill(args: readonly string[]): Promise<number> {
   const out = flags.out ?? join('models', name);
   const cache = join(flags.cache, `${name}-${steps}.checkpoint`);
 
-  const [tokenizerText, tokenizerConfigText] = await Promise.all(
-    ['tokenizer.json', 'tokenizer_config.json'].map((file) => readFile(join('models/tokenizer', file), 'utf8')),
-  );
-  const tokenizer = loadTokenizer(JSON.parse(tokenizerText!), JSON.parse(tokenizerConfigText!));
+  const { tokenizer, texts } = await readTokenizer();
   const config = bundledConfig(name, tokenizer.vocabSize, { eos: tokenizer.eosId, pad: tokenizer.padId });
   const gpu = await Gpu.open(await nodeGpu());
   const { lanes } = await chooseLanes(gpu);
@@ -151,17 +155,12 @@ export async function distill(args: readonly string[]): Promise<number> {
   await Promise.all([
     writeFile(join(out, 'model.safetensors'), weights),
     writeFile(join(out, 'config.json'), `${JSON.stringify(toHuggingFace(config), null, 2)}\n`),
-    writeFile(join(out, 'tokenizer.json'), tokenizerText!),
-    writeFile(join(out, 'tokenizer_config.json'), tokenizerConfigText!),
+    writeFile(join(out, 'tokenizer.json'), texts.tokenizer),
+    writeFile(join(out, 'tokenizer_config.json'), texts.tokenizerConfig),
   ]);
   await trainer.release();
   await engine.dispose();
-  const files = {
-    config: JSON.stringify(toHuggingFace(config)),
-    tokenizer: tokenizerText!,
-    tokenizerConfig: tokenizerConfigText!,
-    weights,
-  };
+  const files = { ...texts, config: JSON.stringify(toHuggingFace(config)), weights };
   const card = await modelCard({
     name,
     files,
