@@ -7,7 +7,15 @@ import { contentSecurityPolicy, models } from './scripts/vite-plugins.mjs';
 const executablePath = process.env.VITEST ? await findBrowser() : undefined;
 
 // One process for all files that use the GPU: two software adapters would only fight for the same cores.
-const inNode = { environment: 'node', pool: 'forks', maxWorkers: 1, testTimeout: 60_000, hookTimeout: 60_000 } as const;
+// Kernels may not rely on zeroed workgroup memory, and the software adapter compiles the zeroing for seconds a kernel: it is off here.
+const inNode = {
+  environment: 'node',
+  pool: 'forks',
+  maxWorkers: 1,
+  testTimeout: 60_000,
+  hookTimeout: 60_000,
+  env: { DAWN_OPTIONS: 'enable-dawn-features=disable_workgroup_init' },
+} as const;
 
 export default defineConfig({
   base: './',

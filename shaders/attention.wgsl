@@ -3,7 +3,8 @@
 //   out[i] = sum_j exp(s[i,j] - lse[i]) v_j
 // A token's q heads, then its k heads, then its v heads lie in one packed row of qkv; query head h reads kv head h / group.
 // Sequences are padded on the right, so causality already keeps padding out of every real position.
-// HEAD_DIM, a multiple of 4, is a constant of the text: private arrays can't be sized by an override.
+// HEAD_DIM, a multiple of 4, is a constant of the text: private arrays can't be sized by an override. Loops over d that stand on
+// one line are unrolled in the text for small heads (src/nn/attention.ts), so that those arrays stay in registers.
 // include: head
 
 const VECS = HEAD_DIM / 4u;
@@ -16,38 +17,50 @@ struct Params { rows: u32, length: u32, heads: u32, group: u32, stride: u32, sca
 @group(0) @binding(3) var<storage, read_write> lse: array<f32>;       // [rows, heads, length]
 
 // kernel: forward_plain
-// One invocation per (row, head, query); keys and values are streamed from storage.
+// One invocation per (row, head, 4 queries); each key and value that it reads from storage serves all four.
+fn weighted(acc: mat4x4<f32>, keep: vec4<f32>, v: vec4<f32>, weight: vec4<f32>) -> mat4x4<f32> {
+  return mat4x4<f32>(
+    acc[0] * keep.x + v * weight.x, acc[1] * keep.y + v * weight.y, acc[2] * keep.z + v * weight.z, acc[3] * keep.w + v * weight.w,
+  );
+}
+
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) count: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
   let i = (group.y * count.x + group.x) * 64u + lane;
-  if (i >= params.rows * params.heads * params.length) { return; }
-  let query = i % params.length;
-  let head = (i / params.length) % params.heads;
-  let first = i / (params.length * params.heads) * params.length;
-  let q_at = (first + query) * params.stride + head * VECS;
+  let blocks = (params.length + 3u) / 4u;
+  if (i >= params.rows * params.heads * blocks) { return; }
+  let query = i % blocks * 4u;
+  let last = min(query + 3u, params.length - 1u);
+  let queries = vec4<u32>(query) + vec4<u32>(0u, 1u, 2u, 3u);
+  let head = i / blocks % params.heads;
+  let row = i / (blocks * params.heads);
+  let first = row * params.length;
+  let q_at = (first + min(queries, vec4<u32>(last))) * params.stride + head * VECS;
   let k_at = first * params.stride + (params.heads + head / params.group) * VECS;
   let to_v = (params.heads / params.group) * VECS;
 
-  var q: array<vec4<f32>, VECS>;
-  var acc: array<vec4<f32>, VECS>;
-  for (var d = 0u; d < VECS; d++) { q[d] = qkv[q_at + d] * params.scale; }
-  var highest = NEGATIVE;
-  var sum = 0.0;
-  for (var j = 0u; j <= query; j++) {
+  var q: array<mat4x4<f32>, VECS>; // [4 dimensions][query]
+  var acc: array<mat4x4<f32>, VECS>;
+  for (var d = 0u; d < VECS; d++) { q[d] = mat4x4<f32>(qkv[q_at.x + d], qkv[q_at.y + d], qkv[q_at.z + d], qkv[q_at.w + d]); }
+  var highest = vec4<f32>(NEGATIVE);
+  var sum = vec4<f32>();
+  for (var j = 0u; j <= last; j++) {
     let k = k_at + j * params.stride;
-    var parts = vec4<f32>();
-    for (var d = 0u; d < VECS; d++) { parts += q[d] * qkv[k + d]; }
-    let score = (parts.x + parts.y) + (parts.z + parts.w);
+    var scores = vec4<f32>();
+    for (var d = 0u; d < VECS; d++) { scores += qkv[k + d] * q[d]; }
+    scores = select(vec4<f32>(NEGATIVE), scores * params.scale, vec4<u32>(j) <= queries);
     let before = highest;
-    highest = max(highest, score);
+    highest = max(highest, scores);
     let keep = exp(before - highest);
-    let weight = exp(score - highest);
+    let weight = exp(scores - highest);
     sum = sum * keep + weight;
-    for (var d = 0u; d < VECS; d++) { acc[d] = acc[d] * keep + weight * qkv[k + to_v + d]; }
+    for (var d = 0u; d < VECS; d++) { acc[d] = weighted(acc[d], keep, qkv[k + to_v + d], weight); }
   }
-  let out_at = ((first + query) * params.heads + head) * VECS;
-  for (var d = 0u; d < VECS; d++) { out[out_at + d] = acc[d] / sum; }
-  lse[i] = highest + log(sum);
+  for (var n = 0u; n <= last - query; n++) {
+    let out_at = ((first + query + n) * params.heads + head) * VECS;
+    for (var d = 0u; d < VECS; d++) { out[out_at + d] = acc[d][n] / sum[n]; }
+    lse[(row * params.heads + head) * params.length + query + n] = highest[n] + log(sum[n]);
+  }
 }
 
 // kernel: forward_tiled

@@ -21,73 +21,85 @@ fn fetch(kind: u32, at: u32) -> vec4<f32> {
   return qkv[at];
 }
 
+fn added(sum: mat4x4<f32>, v: vec4<f32>, weight: vec4<f32>) -> mat4x4<f32> {
+  return mat4x4<f32>(sum[0] + v * weight.x, sum[1] + v * weight.y, sum[2] + v * weight.z, sum[3] + v * weight.w);
+}
+
 // kernel: queries_plain
-// One invocation per (row, head, query).
+// One invocation per (row, head, 4 queries).
 @group(0) @binding(5) var<storage, read> out: array<vec4<f32>>;
 @group(0) @binding(6) var<storage, read_write> delta: array<f32>; // [rows, heads, length]
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) count: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
   let i = (group.y * count.x + group.x) * 64u + lane;
-  if (i >= params.rows * params.heads * params.length) { return; }
-  let query = i % params.length;
-  let head = (i / params.length) % params.heads;
-  let first = i / (params.length * params.heads) * params.length;
-  let q_at = (first + query) * params.stride + head * VECS;
-  let out_at = ((first + query) * params.heads + head) * VECS;
+  let blocks = (params.length + 3u) / 4u;
+  if (i >= params.rows * params.heads * blocks) { return; }
+  let query = i % blocks * 4u;
+  let last = min(query + 3u, params.length - 1u);
+  let queries = vec4<u32>(query) + vec4<u32>(0u, 1u, 2u, 3u);
+  let head = i / blocks % params.heads;
+  let row = i / (blocks * params.heads);
+  let first = row * params.length;
+  let places = min(queries, vec4<u32>(last));
+  let q_at = (first + places) * params.stride + head * VECS;
+  let g_at = ((first + places) * params.heads + head) * VECS;
   let k_at = first * params.stride + (params.heads + head / params.group) * VECS;
   let to_v = (params.heads / params.group) * VECS;
+  let stats = (row * params.heads + head) * params.length;
 
-  var q: array<vec4<f32>, VECS>;
-  var g: array<vec4<f32>, VECS>;
-  var dq: array<vec4<f32>, VECS>;
-  var along = 0.0;
-  for (var d = 0u; d < VECS; d++) {
-    q[d] = qkv[q_at + d] * params.scale;
-    g[d] = d_out[out_at + d];
-    along += dot(g[d], out[out_at + d]);
+  var q: array<mat4x4<f32>, VECS>; // [4 dimensions][query]
+  var g: array<mat4x4<f32>, VECS>;
+  var dq: array<mat4x4<f32>, VECS>;
+  var along = vec4<f32>();
+  for (var d = 0u; d < VECS; d++) { q[d] = mat4x4<f32>(qkv[q_at.x + d], qkv[q_at.y + d], qkv[q_at.z + d], qkv[q_at.w + d]); }
+  for (var d = 0u; d < VECS; d++) { g[d] = mat4x4<f32>(d_out[g_at.x + d], d_out[g_at.y + d], d_out[g_at.z + d], d_out[g_at.w + d]); }
+  for (var n = 0u; n < 4u; n++) {
+    for (var d = 0u; d < VECS; d++) { along[n] += dot(g[d][n], out[g_at[n] + d]); }
   }
-  let norm = lse[i];
-  for (var j = 0u; j <= query; j++) {
+  let norms = vec4<f32>(lse[stats + places.x], lse[stats + places.y], lse[stats + places.z], lse[stats + places.w]);
+  for (var j = 0u; j <= last; j++) {
     let k = k_at + j * params.stride;
     var scores = vec4<f32>();
     var dp = vec4<f32>();
-    for (var d = 0u; d < VECS; d++) {
-      scores += q[d] * qkv[k + d];
-      dp += g[d] * qkv[k + to_v + d];
-    }
-    let p = exp((scores.x + scores.y) + (scores.z + scores.w) - norm);
-    let ds = p * ((dp.x + dp.y) + (dp.z + dp.w) - along) * params.scale;
-    for (var d = 0u; d < VECS; d++) { dq[d] += ds * qkv[k + d]; }
+    for (var d = 0u; d < VECS; d++) { scores += qkv[k + d] * q[d]; }
+    for (var d = 0u; d < VECS; d++) { dp += qkv[k + to_v + d] * g[d]; }
+    let p = select(vec4<f32>(), exp(scores * params.scale - norms), vec4<u32>(j) <= queries);
+    let ds = p * (dp - along) * params.scale;
+    for (var d = 0u; d < VECS; d++) { dq[d] = added(dq[d], qkv[k + d], ds); }
   }
-  for (var d = 0u; d < VECS; d++) { d_qkv[q_at + d] = dq[d]; }
-  delta[i] = along;
+  for (var n = 0u; n <= last - query; n++) {
+    for (var d = 0u; d < VECS; d++) { d_qkv[q_at[n] + d] = dq[d][n]; }
+    delta[stats + query + n] = along[n];
+  }
 }
 
 // kernel: keys_plain
-// One invocation per (row, kv head, key).
+// One invocation per (row, kv head, 4 keys).
 @group(0) @binding(5) var<storage, read> delta: array<f32>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) count: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
   let i = (group.y * count.x + group.x) * 64u + lane;
   let kv_heads = params.heads / params.group;
-  if (i >= params.rows * kv_heads * params.length) { return; }
-  let key = i % params.length;
-  let kv_head = (i / params.length) % kv_heads;
-  let row = i / (params.length * kv_heads);
+  let blocks = (params.length + 3u) / 4u;
+  if (i >= params.rows * kv_heads * blocks) { return; }
+  let key = i % blocks * 4u;
+  let last = min(key + 3u, params.length - 1u);
+  let keys = vec4<u32>(key) + vec4<u32>(0u, 1u, 2u, 3u);
+  let kv_head = i / blocks % kv_heads;
+  let row = i / (blocks * kv_heads);
   let first = row * params.length;
-  let k_at = (first + key) * params.stride + (params.heads + kv_head) * VECS;
+  let k_at = (first + min(keys, vec4<u32>(last))) * params.stride + (params.heads + kv_head) * VECS;
   let to_v = kv_heads * VECS;
+  let v_at = k_at + to_v;
 
-  var k: array<vec4<f32>, VECS>;
-  var v: array<vec4<f32>, VECS>;
-  var dk: array<vec4<f32>, VECS>;
-  var dv: array<vec4<f32>, VECS>;
-  for (var d = 0u; d < VECS; d++) {
-    k[d] = qkv[k_at + d] * params.scale;
-    v[d] = qkv[k_at + to_v + d];
-  }
+  var k: array<mat4x4<f32>, VECS>; // [4 dimensions][key]
+  var v: array<mat4x4<f32>, VECS>;
+  var dk: array<mat4x4<f32>, VECS>;
+  var dv: array<mat4x4<f32>, VECS>;
+  for (var d = 0u; d < VECS; d++) { k[d] = mat4x4<f32>(qkv[k_at.x + d], qkv[k_at.y + d], qkv[k_at.z + d], qkv[k_at.w + d]); }
+  for (var d = 0u; d < VECS; d++) { v[d] = mat4x4<f32>(qkv[v_at.x + d], qkv[v_at.y + d], qkv[v_at.z + d], qkv[v_at.w + d]); }
   for (var head = kv_head * params.group; head < (kv_head + 1u) * params.group; head++) {
     let stats = (row * params.heads + head) * params.length;
     for (var query = key; query < params.length; query++) {
@@ -95,21 +107,17 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) count:
       let g = ((first + query) * params.heads + head) * VECS;
       var scores = vec4<f32>();
       var dp = vec4<f32>();
-      for (var d = 0u; d < VECS; d++) {
-        scores += k[d] * qkv[q + d];
-        dp += v[d] * d_out[g + d];
-      }
-      let p = exp((scores.x + scores.y) + (scores.z + scores.w) - lse[stats + query]);
-      let ds = p * ((dp.x + dp.y) + (dp.z + dp.w) - delta[stats + query]) * params.scale;
-      for (var d = 0u; d < VECS; d++) {
-        dk[d] += ds * qkv[q + d];
-        dv[d] += p * d_out[g + d];
-      }
+      for (var d = 0u; d < VECS; d++) { scores += qkv[q + d] * k[d]; }
+      for (var d = 0u; d < VECS; d++) { dp += d_out[g + d] * v[d]; }
+      let p = select(vec4<f32>(), exp(scores * params.scale - lse[stats + query]), keys <= vec4<u32>(query));
+      let ds = p * (dp - delta[stats + query]) * params.scale;
+      for (var d = 0u; d < VECS; d++) { dk[d] = added(dk[d], qkv[q + d], ds); }
+      for (var d = 0u; d < VECS; d++) { dv[d] = added(dv[d], d_out[g + d], p); }
     }
   }
-  for (var d = 0u; d < VECS; d++) {
-    d_qkv[k_at + d] = dk[d];
-    d_qkv[k_at + to_v + d] = dv[d];
+  for (var n = 0u; n <= last - key; n++) {
+    for (var d = 0u; d < VECS; d++) { d_qkv[k_at[n] + d] = dk[d][n]; }
+    for (var d = 0u; d < VECS; d++) { d_qkv[v_at[n] + d] = dv[d][n]; }
   }
 }
 

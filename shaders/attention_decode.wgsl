@@ -54,11 +54,9 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   var q: array<vec4<f32>, VECS>;
   var acc: array<vec4<f32>, VECS>;
   var own = vec4<f32>();
-  for (var d = 0u; d < VECS; d++) {
-    q[d] = qkv[q_at + d] * params.scale;
-    own += q[d] * qkv[k_at + d];
-    acc[d] = qkv[k_at + params.width + d];
-  }
+  for (var d = 0u; d < VECS; d++) { q[d] = qkv[q_at + d] * params.scale; }
+  for (var d = 0u; d < VECS; d++) { own += q[d] * qkv[k_at + d]; }
+  for (var d = 0u; d < VECS; d++) { acc[d] = qkv[k_at + params.width + d]; }
   var highest = (own.x + own.y) + (own.z + own.w);
   var sum = 1.0;
   for (var j = 0u; j < position; j++) {

@@ -133,5 +133,5 @@ export function pcg4d(x: number, y: number, z: number, w: number): [number, numb
   return [a >>> 0, b >>> 0, c >>> 0, d >>> 0];
 }
 
-/** The uniform in (0, 1) that the GPU makes of one word: 24 bits, never 0, so that log() is finite. */
-export const unitFloat = (word: number): number => ((word >>> 8) + 0.5) / 0x100_0000;
+/** The uniform in (0, 1) that the GPU makes of one word: 23 bits, which with the half added f32 holds exactly, so neither 0 nor 1. */
+export const unitFloat = (word: number): number => ((word >>> 9) + 0.5) / 0x80_0000;

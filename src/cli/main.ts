@@ -1,6 +1,10 @@
 /** The lab without a page. Each command is one function; what it resolves with is the process's exit code. */
 import { InputError, LabError } from '../base/errors.ts';
 import { adapter } from './adapter.ts';
+import { bench } from './bench.ts';
+import { distill } from './distill.ts';
+import { evaluateModel } from './eval.ts';
+import { run } from './run.ts';
 
 interface Command {
   readonly summary: string;
@@ -9,6 +13,13 @@ interface Command {
 
 const COMMANDS: Readonly<Record<string, Command>> = {
   adapter: { summary: 'Print the WebGPU adapter that would compute, as JSON.', run: adapter },
+  run: {
+    summary: 'Run a notebook: lab run NOTEBOOK [--seed N] [--set path=value] [--out FILE] [--adapter DIR] [--backend webgpu|cpu].',
+    run,
+  },
+  eval: { summary: 'Accuracy of a model on the test questions: lab eval --model NAME --task T3,T5|all [--n N].', run: evaluateModel },
+  distill: { summary: 'Train a bundled model from scratch: lab distill pico|nano [--max-minutes M].', run: distill },
+  bench: { summary: 'Time a LoRA step or rollouts: lab bench train|rollout [--kernels] [--plain].', run: bench },
 };
 
 const usage = () => `Usage: lab <command> [options]

@@ -247,6 +247,7 @@ const PROBE_DISPATCHES = 24;
 export class Program {
   /** End index of each submit; found by timing the first run. The split changes no byte. */
   private ends: number[] | undefined;
+  private probes = 0;
   private probedMs = 0;
 
   constructor(
@@ -279,11 +280,9 @@ export class Program {
 
   /** Runs the list `times` times over, several runs to a submit where they are short: a decode loop needs no word from the host. */
   async repeat(times: number, signal?: AbortSignal): Promise<void> {
-    if (!this.ends) {
-      await this.probe(signal);
-      times -= 1;
-    }
-    if (this.ends!.length > 1) {
+    for (; !this.ends && times > 0; times--) await this.probe(signal);
+    if (!this.ends) return;
+    if (this.ends.length > 1) {
       for (let i = 0; i < times; i++) await this.run(signal);
       return;
     }
@@ -315,9 +314,11 @@ export class Program {
     }
   }
 
-  /** The first run: timed in short submits, which fixes the cuts for all later ones. */
+  /** The first two runs go out in short submits. The second is timed, which fixes the cuts: drivers compile during the first. */
   private async probe(signal?: AbortSignal): Promise<void> {
     await this.gpu.idle();
+    this.probes += 1;
+    this.probedMs = 0;
     const ends: number[] = [];
     let open = 0; // ms in the submit that is being gathered
     for (let start = 0; start < this.dispatches.length; start += PROBE_DISPATCHES) {
@@ -337,7 +338,7 @@ export class Program {
       open = parts > 1 ? ms / parts : open + ms;
     }
     ends.push(this.dispatches.length);
-    this.ends = ends;
+    if (this.probes === 2) this.ends = ends;
   }
 
   /** Milliseconds per kernel label, by GPU timestamps; one pass per dispatch, so the sum is an upper bound. */

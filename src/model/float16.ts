@@ -14,7 +14,7 @@ export function floatToHalf(value: number): number {
   if (magnitude >= 0x477ff000) return sign | 0x7c00;
   if (magnitude < 0x38800000) {
     // Below 2^-14 halves are multiples of 2^-24, which is the last place of singles in [0.5, 1): adding 0.5 rounds to it.
-    single[0] = Math.abs(single[0]!) + 0.5;
+    single[0] = Math.abs(single[0]) + 0.5;
     return sign | (word[0]! - 0x3f000000);
   }
   return sign | ((magnitude + 0xfff + ((magnitude >>> 13) & 1) - 0x38000000) >>> 13);

@@ -14,19 +14,36 @@ export interface AttentionShape {
   readonly headDim: number;
 }
 
-/** Compiles a family once per head dimension, which its text takes as a constant. Bad shapes are an InputError. */
+const LOOP = /^ *for \(var d = 0u; d < VECS; d\+\+\) \{ (.*) \}$/gm;
+const unroll = (body: string, times: number) => Array.from({ length: times }, (_, d) => body.replace(/\bd\b/g, `${d}u`)).join('\n');
+
+/** Largest head dimension whose loops are unrolled: past it compiling takes longer than it saves, and the registers run out. */
+const UNROLLED = 32;
+
+/**
+ * A kernel family per head dimension, which its text takes as a constant. One-line loops over d are unrolled in the text, since
+ * only arrays that are indexed by constants stay in registers (on the software adapter attention takes a third of the time).
+ * Bad shapes are an InputError.
+ */
 export function perHeadDim<Name extends string>(family: string, source: string, names: readonly Name[]) {
   const families = new Map<number, Record<Name, Kernel>>();
   return ({ heads, kvHeads, headDim }: AttentionShape): Record<Name, Kernel> => {
     if (!(headDim % 4 === 0 && headDim >= 4 && headDim <= 128)) {
-      throw new InputError(`Attention heads of dimension ${headDim} are not supported.`, 'Choose a head dimension that is a multiple of 4, at most 128.');
+      throw new InputError(
+        `Attention heads of dimension ${headDim} are not supported.`,
+        'Choose a head dimension that is a multiple of 4, at most 128.',
+      );
     }
     if (heads % kvHeads !== 0) {
-      throw new InputError(`${heads} query heads can't share ${kvHeads} key-value heads.`, 'Choose a number of query heads that is a multiple of kvHeads.');
+      throw new InputError(
+        `${heads} query heads can't share ${kvHeads} key-value heads.`,
+        'Choose a number of query heads that is a multiple of kvHeads.',
+      );
     }
     let kernels = families.get(headDim);
     if (!kernels) {
-      kernels = kernelFamily(`${family}_${headDim}`, source, names, { head: `const HEAD_DIM = ${headDim}u;`, tiles });
+      const text = headDim > UNROLLED ? source : source.replace(LOOP, (_, body: string) => unroll(body, headDim / 4));
+      kernels = kernelFamily(`${family}_${headDim}`, text, names, { head: `const HEAD_DIM = ${headDim}u;`, tiles });
       families.set(headDim, kernels);
     }
     return kernels;
@@ -36,8 +53,9 @@ export function perHeadDim<Name extends string>(family: string, source: string, 
 const forwardKernels = perHeadDim('attention', forwardSource, ['forward_plain', 'forward_tiled']);
 const backwardKernels = perHeadDim('attention_backward', backwardSource, ['queries_plain', 'keys_plain', 'queries_tiled', 'keys_tiled']);
 
-/** Queries or keys per workgroup of the tiled lane. */
+/** Queries or keys per workgroup of the tiled lane, and per invocation of the plain one. */
 const TILE = 32;
+const BLOCK = 4;
 
 interface Sequences extends AttentionShape {
   readonly rows: number;
@@ -67,7 +85,7 @@ export function attention(b: ProgramBuilder, args: Sequences): void {
   b.dispatch(tiled ? kernels.forward_tiled : kernels.forward_plain, {
     params: params(args),
     bind: { qkv, out, lse },
-    grid: tiled ? [Math.ceil(length / TILE), heads, rows] : groups(rows * heads * length, 64),
+    grid: tiled ? [Math.ceil(length / TILE), heads, rows] : groups(rows * heads * Math.ceil(length / BLOCK), 64),
   });
 }
 
@@ -81,12 +99,12 @@ export function attentionBackward(b: ProgramBuilder, args: Sequences & { dOut: O
   b.dispatch(tiled ? kernels.queries_tiled : kernels.queries_plain, {
     params: params(args),
     bind: { ...bind, out },
-    grid: tiled ? [Math.ceil(length / TILE), heads, rows] : groups(rows * heads * length, 64),
+    grid: tiled ? [Math.ceil(length / TILE), heads, rows] : groups(rows * heads * Math.ceil(length / BLOCK), 64),
   });
   b.dispatch(tiled ? kernels.keys_tiled : kernels.keys_plain, {
     params: params(args),
     bind,
-    grid: tiled ? [Math.ceil(length / TILE), kvHeads, rows] : groups(rows * kvHeads * length, 64),
+    grid: tiled ? [Math.ceil(length / TILE), kvHeads, rows] : groups(rows * kvHeads * Math.ceil(length / BLOCK), 64),
   });
 }
 

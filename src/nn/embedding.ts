@@ -32,7 +32,16 @@ export function embed(b: ProgramBuilder, args: Sequences & { width: number; weig
 /** Decode: the last token of each slot's row, `x[slots, width]`. */
 export function embedNext(
   b: ProgramBuilder,
-  args: { slots: number; width: number; capacity: number; tokens: Operand; rowOf: Operand; positions: Operand; weight: Operand; x: Operand },
+  args: {
+    slots: number;
+    width: number;
+    capacity: number;
+    tokens: Operand;
+    rowOf: Operand;
+    positions: Operand;
+    weight: Operand;
+    x: Operand;
+  },
 ): void {
   const { slots, width, capacity, tokens, rowOf, positions, weight, x } = args;
   b.dispatch(kernels.embed_next, {

@@ -154,7 +154,7 @@ function fieldAt(path: string): ConfigField {
 const show = (value: unknown) => JSON.stringify(value) ?? String(value);
 
 function issueText(issue: v.BaseIssue<unknown>): string {
-  const path = v.getDotPath(issue as v.InferIssue<typeof configSchema>) ?? '';
+  const path = v.getDotPath(issue) ?? '';
   if (issue.type === 'strict_object') {
     return issue.expected === 'never'
       ? `there is no setting ${path}`
@@ -211,7 +211,7 @@ export function configDifferences(config: Config): PartialConfig {
     const current = getPath(config, path);
     if (show(current) !== show(value)) assign(out, path, current);
   }
-  return out as PartialConfig;
+  return out;
 }
 
 const READS_JSON: readonly FieldKind[] = ['number', 'integer', 'boolean'];

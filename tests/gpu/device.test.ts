@@ -21,7 +21,9 @@ describe('opening a device', () => {
 
   test('a software adapter works and says what it is', async () => {
     const gpu = await testGpu();
-    expect(gpu.adapter.software).toBe(/swiftshader|llvmpipe/i.test(`${gpu.adapter.vendor} ${gpu.adapter.architecture} ${gpu.adapter.description}`));
+    expect(gpu.adapter.software).toBe(
+      /swiftshader|llvmpipe/i.test(`${gpu.adapter.vendor} ${gpu.adapter.architecture} ${gpu.adapter.description}`),
+    );
   });
 });
 

@@ -17,10 +17,14 @@ function cached({ heads, kvHeads, headDim, capacity, positions }: Shape) {
   const pool = positions.length;
   const [width, stride] = [kvHeads * headDim, (heads + 2 * kvHeads) * headDim];
   return {
-    rng, width, stride, pool,
-    keys: normals(rng, pool * capacity * width), values: normals(rng, pool * capacity * width),
+    rng,
+    width,
+    stride,
+    pool,
+    keys: normals(rng, pool * capacity * width),
+    values: normals(rng, pool * capacity * width),
     qkv: normals(rng, pool * stride), // by pool row
-  }; // prettier-ignore
+  };
 }
 
 /** One step of the given pool rows, one per slot. */
@@ -31,10 +35,15 @@ async function step(lane: Lane, shape: Shape, rowOf: number[]) {
   const out = await bench.output('out', rowOf.length * shape.heads * shape.headDim);
   const [gKeys, gValues] = [await bench.output('keys', keys.length, keys), await bench.output('values', values.length, values)];
   attentionDecode(bench.builder, {
-    ...shape, slots: rowOf.length, out, keys: gKeys, values: gValues,
-    rowOf: await bench.input('rowOf', Uint32Array.from(rowOf)), qkv: await bench.input('qkv', slotQkv),
+    ...shape,
+    slots: rowOf.length,
+    out,
+    keys: gKeys,
+    values: gValues,
+    rowOf: await bench.input('rowOf', Uint32Array.from(rowOf)),
+    qkv: await bench.input('qkv', slotQkv),
     positions: await bench.input('positions', Uint32Array.from(shape.positions)),
-  }); // prettier-ignore
+  });
   return bench.run();
 }
 
@@ -52,7 +61,10 @@ describe.each(LANES)('attention while decoding, %s', (lane) => {
       values.set(qkv.subarray(k + width, k + 2 * width), at);
       const [from, to] = [row * capacity * width, (row + 1) * capacity * width];
       const count = positions[row]! + 1;
-      const out = attentionDecodeReference(qkv.slice(row * stride, k), keys.subarray(from, to), values.subarray(from, to), { ...shape, count });
+      const out = attentionDecodeReference(qkv.slice(row * stride, k), keys.subarray(from, to), values.subarray(from, to), {
+        ...shape,
+        count,
+      });
       expected.set(out, slot * heads * headDim);
     });
     expectClose(got.out!, expected);
@@ -78,8 +90,12 @@ test('a prefill fills the cache up to its capacity and leaves the rest alone', a
   const bench = await Bench.open();
   const [keys, values] = [await bench.output('keys', before.length, before), await bench.output('values', before.length, before)];
   cacheFill(bench.builder, {
-    ...shape, keys, values, qkv: await bench.input('qkv', qkv), rowOf: await bench.input('rowOf', Uint32Array.from(rowOf)),
-  }); // prettier-ignore
+    ...shape,
+    keys,
+    values,
+    qkv: await bench.input('qkv', qkv),
+    rowOf: await bench.input('rowOf', Uint32Array.from(rowOf)),
+  });
   const got = await bench.run();
   const [expectedKeys, expectedValues] = [Float32Array.from(before), Float32Array.from(before)];
   rowOf.forEach((row, r) => {

@@ -26,14 +26,25 @@ describe.each(shapes)('embedding, $rows x $length of width $width', (shape) => {
     const positions = Uint32Array.from({ length: shape.pool }, () => rng.int(capacity));
     const bench = await Bench.open();
     const b = bench.builder;
-    const [gTokens, gRowOf, gWeight] = [await bench.input('tokens', tokens), await bench.input('rowOf', rowOf), await bench.input('weight', weight)];
+    const [gTokens, gRowOf, gWeight] = [
+      await bench.input('tokens', tokens),
+      await bench.input('rowOf', rowOf),
+      await bench.input('weight', weight),
+    ];
     const x = await bench.output('x', rows * length * width);
     const next = await bench.output('next', rows * width);
     const targets = await bench.output('targets', rows * length);
     embed(b, { rows, length, width, capacity, tokens: gTokens, rowOf: gRowOf, weight: gWeight, x });
     embedNext(b, {
-      slots: rows, width, capacity, tokens: gTokens, rowOf: gRowOf, positions: await bench.input('positions', positions), weight: gWeight, x: next,
-    }); // prettier-ignore
+      slots: rows,
+      width,
+      capacity,
+      tokens: gTokens,
+      rowOf: gRowOf,
+      positions: await bench.input('positions', positions),
+      weight: gWeight,
+      x: next,
+    });
     nextTokens(b, { rows, length, capacity, tokens: gTokens, rowOf: gRowOf, targets });
     const out = await bench.run();
     expect(out.x).toEqual(Float32Array.from(embedReference(weight, width, ids)));
@@ -53,12 +64,22 @@ describe.each(shapes)('embedding, $rows x $length of width $width', (shape) => {
     const bench = await Bench.open();
     const dWeight = await bench.output('dWeight', vocab * width, before);
     embedBackward(bench.builder, {
-      rows, length, width, vocab, capacity, dWeight,
-      tokens: await bench.input('tokens', tokens), rowOf: await bench.input('rowOf', rowOf), dx: await bench.input('dx', dx),
-    }); // prettier-ignore
+      rows,
+      length,
+      width,
+      vocab,
+      capacity,
+      dWeight,
+      tokens: await bench.input('tokens', tokens),
+      rowOf: await bench.input('rowOf', rowOf),
+      dx: await bench.input('dx', dx),
+    });
     const out = await bench.run();
     const gradient = embedBackwardReference(dx, width, ids, vocab);
-    expectClose(out.dWeight!, gradient.map((v, i) => v + before[i]!)); // prettier-ignore
+    expectClose(
+      out.dWeight!,
+      gradient.map((v, i) => v + before[i]!),
+    );
   });
 });
 

@@ -257,7 +257,7 @@ describe('losses', () => {
     const weighted = <T>(rows: T[][], f: (x: T) => number): Rows => rows.map((row, r) => Float64Array.from(row, (x) => weights[r]! * f(x)));
     const expected = [weighted(policy, (x) => x.dLogprob), weighted(policy, (x) => x.dEntropy), weighted(value, (x) => x.dValue)];
     micro.forEach((rowOf, i) =>
-      expected.forEach((rows, k) => expectClose(out[outputs[i]![k]!]!, positionsOf(rowOf, rows, 0), 2e-5, outputs[i]![k]!)),
+      expected.forEach((rows, k) => expectClose(out[outputs[i]![k]!]!, positionsOf(rowOf, rows, 0), 2e-5, outputs[i]![k])),
     );
 
     const tokens = policy.flat();

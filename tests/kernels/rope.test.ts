@@ -36,9 +36,12 @@ test('a decode step turns each slot by the position of its row', async () => {
   const bench = await Bench.open();
   const gx = await bench.output('x', x.length, x);
   rope(bench.builder, {
-    tokens: rowOf.length, ...shape, x: gx, table: await bench.input('table', table),
+    tokens: rowOf.length,
+    ...shape,
+    x: gx,
+    table: await bench.input('table', table),
     positions: { kind: 'decode', rowOf: await bench.input('rowOf', rowOf), positions: await bench.input('positions', positions) },
-  }); // prettier-ignore
+  });
   const out = await bench.run();
   expectClose(out.x!, ropeReference(x, shape, table, [15, 7, 0]));
 });

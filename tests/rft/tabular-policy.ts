@@ -361,9 +361,7 @@ export class TabularPolicy implements Policy {
   }
 
   async restore(checkpoint: PolicyCheckpoint): Promise<void> {
-    ({ lora: this.lora, phase: this.phase, tensors: this.tensors, counters: this.counters } = structuredClone(checkpoint) as {
-      lora: LoraConfig | undefined; phase: PolicyCheckpoint['phase']; tensors: Tensors; counters: Record<string, number>;
-    }); // prettier-ignore
+    ({ lora: this.lora, phase: this.phase, tensors: this.tensors, counters: this.counters } = structuredClone(checkpoint)); // prettier-ignore
   }
 
   importAdapter(): Promise<never> {

@@ -31,7 +31,7 @@ function questionBlock({ question, choices }: Stem): string {
 export const formatPrompt = (question: Stem): string => `${questionBlock(question)}Solution:\n`;
 
 /** Question-answer pairs before the question, as in the paper's few-shot prompts. */
-export function formatFewShotPrompt(examples: readonly Question[], question: Stem): string {
+export function formatFewShotPrompt(examples: readonly (Stem & Pick<Question, 'answerKey'>)[], question: Stem): string {
   const pairs = examples.map((example) => `${questionBlock(example)}Answer: ${example.answerKey}\n`);
   return pairs.join('') + (examples.length > 0 ? END_OF_EXAMPLES : '') + formatPrompt(question);
 }

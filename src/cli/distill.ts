@@ -1,0 +1,218 @@
+/**
+ * `distill NAME`: trains a bundled base from scratch on the generated corpus with this project's own engine, and writes it to
+ * models/NAME in the Hugging Face layout with its card. Prints an estimate first; a run that was cut off goes on where it was.
+ */
+import { createHash } from 'node:crypto';
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { InputError } from '../base/errors.ts';
+import { Seed } from '../base/random.ts';
+import { Gpu } from '../gpu/device.ts';
+import { parameterCount, toHuggingFace } from '../model/config.ts';
+import { Engine } from '../model/engine.ts';
+import { bundledConfig } from '../model/presets.ts';
+import { type PretrainState, Pretrainer, initializeWeights } from '../model/pretrain.ts';
+import { writeSafetensors } from '../model/safetensors.ts';
+import { type ModelTokenizer, loadTokenizer } from '../model/tokenizer.ts';
+import { chooseLanes } from '../nn/gate.ts';
+import type { Sequence } from '../rft/policy.ts';
+import { learningRate } from '../rft/schedule.ts';
+import { corpusDocument } from '../rft/corpus.ts';
+import { PICO_TASKS, TASKS } from '../rft/tasks/registry.ts';
+import type { Task } from '../rft/tasks/task.ts';
+import { modelCard } from './card.ts';
+import { nodeGpu } from './dawn.ts';
+import { parseArgs } from 'node:util';
+
+interface Recipe {
+  readonly tasks: readonly Task[];
+  readonly seed: number;
+  readonly steps: number;
+  /** Sequences per step. */
+  readonly batch: number;
+  /** Documents of the corpus; training goes over them many times. */
+  readonly documents: number;
+  readonly learningRate: number;
+  readonly weightDecay: number;
+}
+
+const RECIPES: Record<string, Recipe> = {
+  pico: { tasks: PICO_TASKS, seed: 1, steps: 3000, batch: 256, documents: 60_000, learningRate: 4e-3, weightDecay: 0.01 },
+  nano: { tasks: TASKS, seed: 1, steps: 4000, batch: 384, documents: 160_000, learningRate: 3e-3, weightDecay: 0.01 },
+};
+
+const ADAM = { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, max_grad_norm: 1 };
+const CHECKPOINT_EVERY = 500;
+/** Documents of a step have like lengths, so that little is spent on padding: bucket i holds lengths up to BUCKETS[i]. */
+const BUCKETS = [96, 128, 192, 256, 512];
+
+/** Tokenised documents, in buckets of like length. */
+async function buildCorpus(recipe: Recipe, tokenizer: ModelTokenizer, log: (line: string) => void): Promise<Sequence[][]> {
+  const buckets: Sequence[][] = BUCKETS.map(() => []);
+  const seed = Seed.of(recipe.seed);
+  let tokens = 0;
+  for (let i = 0; i < recipe.documents; i++) {
+    const { prompt, response } = corpusDocument(seed, i, { tasks: recipe.tasks });
+    const ids = [...tokenizer.encode(prompt + response), tokenizer.eosId];
+    const bucket = BUCKETS.findIndex((length) => ids.length <= length);
+    if (bucket < 0) continue; // longer than the context
+    tokens += ids.length;
+    buckets[bucket]!.push({ tokens: Int32Array.from(ids), prompt_length: 1 });
+    if (i % 5000 === 4999) await new Promise((resolve) => setImmediate(resolve));
+  }
+  log(
+    `corpus: ${recipe.documents} documents, ${(tokens / 1e6).toFixed(2)} M tokens; by length ${buckets.map((b, i) => `<=${BUCKETS[i]}: ${b.length}`).join(', ')}`,
+  );
+  return buckets;
+}
+
+/** The documents of one step, all from one bucket, which is drawn by its share. */
+function drawBatch(seed: Seed, step: number, buckets: readonly Sequence[][], batch: number): Sequence[] {
+  const rng = seed.derive('batch').derive(step).random();
+  let rest = rng.int(buckets.reduce((sum, bucket) => sum + bucket.length, 0));
+  const bucket = buckets.find((candidate) => (rest -= candidate.length) < 0)!;
+  return Array.from({ length: batch }, () => rng.pick(bucket));
+}
+
+export async function distill(args: readonly string[]): Promise<number> {
+  const { positionals, values: flags } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      steps: { type: 'string' },
+      documents: { type: 'string' },
+      out: { type: 'string' },
+      cache: { type: 'string', default: '.cache/distill' },
+      'max-minutes': { type: 'string', default: 'Infinity' },
+    },
+  });
+  const [name] = positionals;
+  const recipe = name === undefined ? undefined : RECIPES[name];
+  if (!name || !recipe) throw new InputError(`distill knows ${Object.keys(RECIPES).join(' and ')}, not ${name}.`, 'Name one of them.');
+  const log = (line: string) => console.error(line);
+  const steps = Number(flags.steps ?? recipe.steps);
+  const documents = Number(flags.documents ?? recipe.documents);
+  const maxMinutes = Number(flags['max-minutes']);
+  const out = flags.out ?? join('models', name);
+  const cache = join(flags.cache, `${name}-${steps}.checkpoint`);
+
+  const [tokenizerText, tokenizerConfigText] = await Promise.all(
+    ['tokenizer.json', 'tokenizer_config.json'].map((file) => readFile(join('models/tokenizer', file), 'utf8')),
+  );
+  const tokenizer = loadTokenizer(JSON.parse(tokenizerText!), JSON.parse(tokenizerConfigText!));
+  const config = bundledConfig(name, tokenizer.vocabSize, { eos: tokenizer.eosId, pad: tokenizer.padId });
+  const gpu = await Gpu.open(await nodeGpu());
+  const { lanes } = await chooseLanes(gpu);
+  log(`${name}: ${parameterCount(config)} parameters on ${gpu.adapter.description || gpu.adapter.vendor}, lanes ${JSON.stringify(lanes)}`);
+  const seed = Seed.of(recipe.seed).derive('distill');
+  const engine = await Engine.open(gpu, lanes, config, initializeWeights(config, seed.derive('weights')));
+  const trainer = await Pretrainer.create(engine, gpu.adapter.software ? 2048 : 32768);
+  const buckets = await buildCorpus({ ...recipe, documents }, tokenizer, log);
+
+  const saved = await readState(cache, log);
+  if (saved) trainer.restore(saved);
+  const started = performance.now();
+  const firstStep = trainer.steps;
+  let loss = NaN;
+  while (trainer.steps < steps) {
+    const step = trainer.steps;
+    const rate = learningRate(step, steps, {
+      learning_rate: recipe.learningRate,
+      schedule: 'cosine',
+      warmup_ratio: 0.04,
+      min_lr_ratio: 0.05,
+    });
+    const metrics = await trainer.step(drawBatch(seed, step, buckets, recipe.batch), {
+      ...ADAM,
+      learning_rate: rate,
+      weight_decay: recipe.weightDecay,
+    });
+    loss = Number.isNaN(loss) ? metrics.loss : 0.98 * loss + 0.02 * metrics.loss;
+    const elapsed = (performance.now() - started) / 1000;
+    const done = step + 1 - firstStep;
+    if (done === 20 || step % 200 === 199) {
+      const left = (elapsed / done) * (steps - step - 1);
+      log(
+        `step ${step + 1}/${steps}  loss ${loss.toFixed(4)}  grad norm ${metrics.grad_norm.toFixed(3)}  lr ${rate.toExponential(2)}  ${(done / elapsed).toFixed(1)} steps/s, about ${Math.ceil(left)} s left`,
+      );
+    }
+    const outOfTime = elapsed > maxMinutes * 60;
+    if (trainer.steps % CHECKPOINT_EVERY === 0 || outOfTime) await writeState(cache, await trainer.state());
+    if (outOfTime && trainer.steps < steps) {
+      log(`stopped after ${maxMinutes} minutes at step ${trainer.steps}; the same command goes on from there`);
+      return 0;
+    }
+  }
+  const seconds = (performance.now() - started) / 1000;
+
+  const tensors = await engine.readWeights();
+  const weights = writeSafetensors(tensors, { dtype: 'F16', metadata: { format: 'pt' } });
+  await mkdir(out, { recursive: true });
+  await Promise.all([
+    writeFile(join(out, 'model.safetensors'), weights),
+    writeFile(join(out, 'config.json'), `${JSON.stringify(toHuggingFace(config), null, 2)}\n`),
+    writeFile(join(out, 'tokenizer.json'), tokenizerText!),
+    writeFile(join(out, 'tokenizer_config.json'), tokenizerConfigText!),
+  ]);
+  await trainer.release();
+  await engine.dispose();
+  const files = {
+    config: JSON.stringify(toHuggingFace(config)),
+    tokenizer: tokenizerText!,
+    tokenizerConfig: tokenizerConfigText!,
+    weights,
+  };
+  const card = await modelCard({
+    name,
+    files,
+    tasks: recipe.tasks,
+    facts: {
+      parameters: parameterCount(config),
+      sha256: createHash('sha256').update(weights).digest('hex'),
+      seed: recipe.seed,
+      steps,
+      batch: recipe.batch,
+      documents,
+      learning_rate: recipe.learningRate,
+      final_loss: loss,
+      seconds,
+      // A resumed run knows only the time of its last part.
+      resumed: firstStep > 0,
+      adapter: gpu.adapter.description || `${gpu.adapter.vendor} ${gpu.adapter.architecture}`,
+      lanes,
+    },
+    log,
+  });
+  await writeFile(join(out, 'README.md'), card);
+  await rm(cache, { force: true });
+  log(`wrote ${out}`);
+  return 0;
+}
+
+// The checkpoint: step count and three float arrays of one length, little-endian.
+
+async function writeState(path: string, { steps, weights, m, v }: PretrainState): Promise<void> {
+  await mkdir(join(path, '..'), { recursive: true });
+  const head = new Uint32Array([steps, weights.length]);
+  await writeFile(
+    `${path}.part`,
+    Buffer.concat([head, weights, m, v].map((part) => Buffer.from(part.buffer, part.byteOffset, part.byteLength))),
+  );
+  await rename(`${path}.part`, path);
+}
+
+async function readState(path: string, log: (line: string) => void): Promise<PretrainState | undefined> {
+  let bytes: Buffer;
+  try {
+    bytes = await readFile(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+  const all = new Uint8Array(bytes).buffer;
+  const [steps, length] = new Uint32Array(all, 0, 2);
+  if (all.byteLength !== 8 + 12 * length!) throw new InputError(`${path} is cut off.`, 'Delete it; training then starts again.');
+  const part = (i: number) => new Float32Array(all.slice(8 + i * length! * 4, 8 + (i + 1) * length! * 4));
+  log(`resuming at step ${steps}`);
+  return { steps: steps!, weights: part(0), m: part(1), v: part(2) };
+}

@@ -1,0 +1,97 @@
+/** `eval --model NAME --task T3,T5|all --n N`: accuracy of a model on the frozen test questions, with intervals, as JSON. */
+import { parseArgs } from 'node:util';
+import { Seed } from '../base/random.ts';
+import { openPolicy } from '../model/open.ts';
+import { parseDataset, phrasingGroup } from '../rft/dataset.ts';
+import { graders } from '../rft/graders.ts';
+import type { Policy } from '../rft/policy.ts';
+import { encodePrompts, responseText } from '../rft/prompts.ts';
+import { type Interval, mean, wilson } from '../rft/statistics.ts';
+import { TASKS, taskById } from '../rft/tasks/registry.ts';
+import { nodeGpu } from './dawn.ts';
+import { readModelFiles, readQuestions } from './models.ts';
+
+export interface TaskAccuracy {
+  readonly task: string;
+  readonly questions: number;
+  /** Mean over questions of the share of right samples; Wilson 95 % interval over questions. */
+  readonly accuracy: Interval;
+  readonly phrasings: Readonly<Record<string, Interval>>;
+  readonly truncated: number;
+  readonly unextractable: number;
+}
+
+export interface EvaluationOptions {
+  /** Test questions of each task, from the first; 0 is all. */
+  readonly questions: number;
+  readonly samples: number;
+  /** 0 is greedy. */
+  readonly temperature: number;
+  readonly seed: number;
+}
+
+export async function evaluateTask(policy: Policy, task: string, options: EvaluationOptions): Promise<TaskAccuracy> {
+  const all = (await parseDataset(`${task}.test`, await readQuestions(task, 'test'))).questions;
+  const questions = options.questions > 0 ? all.slice(0, options.questions) : all;
+  const prompts = encodePrompts(policy, questions).flatMap((prompt) => Array.from({ length: options.samples }, () => prompt));
+  const generations = await policy.generate({
+    prompts,
+    adapter: 'base',
+    sampling: { temperature: options.temperature, top_k: 0, top_p: 1, max_new_tokens: 128 },
+    seed: Seed.of(options.seed).derive('eval').derive(task),
+  });
+  const grades = generations.map((generation, i) => {
+    const question = questions[Math.floor(i / options.samples)]!;
+    return graders.multiple_choice(question, { text: responseText(policy, generation), finished: generation.finished });
+  });
+  const shares = questions.map((_, q) =>
+    mean(grades.slice(q * options.samples, (q + 1) * options.samples).map(({ outcome }) => Number(outcome === 'right'))),
+  );
+  const interval = (rows: readonly number[]) => wilson(mean(rows.map((q) => shares[q]!)), rows.length);
+  const groups = new Map<string, number[]>();
+  questions.forEach((question, q) => {
+    const group = phrasingGroup(question) ?? 'none';
+    groups.set(group, [...(groups.get(group) ?? []), q]);
+  });
+  const share = (outcome: string) => mean(grades.map((grade) => Number(grade.outcome === outcome)));
+  return {
+    task,
+    questions: questions.length,
+    accuracy: interval([...shares.keys()]),
+    phrasings: Object.fromEntries([...groups].sort().map(([group, rows]) => [group, interval(rows)])),
+    truncated: share('truncated'),
+    unextractable: share('unextractable'),
+  };
+}
+
+export async function evaluateModel(args: readonly string[]): Promise<number> {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      model: { type: 'string', default: 'nano' },
+      task: { type: 'string', default: 'all' },
+      n: { type: 'string', default: '0' },
+      samples: { type: 'string', default: '3' },
+      temperature: { type: 'string', default: '0.6' },
+      seed: { type: 'string', default: '1' },
+      backend: { type: 'string', default: 'webgpu' },
+    },
+  });
+  const tasks = values.task === 'all' ? TASKS.map(({ id }) => id) : values.task.split(',').map((id) => taskById(id).id);
+  const backend = values.backend === 'cpu' ? 'cpu' : 'webgpu';
+  const gpu = backend === 'cpu' ? undefined : await nodeGpu();
+  const policy = await openPolicy(values.model, await readModelFiles(values.model), { backend, gpu });
+  const options = {
+    questions: Number(values.n),
+    samples: Number(values.samples),
+    temperature: Number(values.temperature),
+    seed: Number(values.seed),
+  };
+  const results: TaskAccuracy[] = [];
+  for (const task of tasks) results.push(await evaluateTask(policy, task, options));
+  process.stdout.write(
+    `${JSON.stringify({ model: policy.info, ...options, tasks: results, mean: mean(results.map(({ accuracy }) => accuracy.mean)) }, null, 1)}\n`,
+  );
+  await policy.dispose();
+  return 0;
+}

@@ -1,0 +1,101 @@
+/**
+ * `run NOTEBOOK --seed N --out FILE`: the pipeline of a notebook, headless, its events as JSON lines. Settings are changed with
+ * `--set path=value`; `--backend cpu` runs on the CPU policy; `--adapter DIR` writes the trained adapter in PEFT's layout.
+ */
+import { createWriteStream } from 'node:fs';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { InputError } from '../base/errors.ts';
+import { openPolicy } from '../model/open.ts';
+import { parseNotebook } from '../notebook/schema.ts';
+import { type Config, setPath } from '../rft/config.ts';
+import { parseDataset } from '../rft/dataset.ts';
+import type { RunEvent } from '../rft/events.ts';
+import type { Policy } from '../rft/policy.ts';
+import { runWithRecovery } from '../rft/recovery.ts';
+import { version } from '../../package.json';
+import { nodeGpu } from './dawn.ts';
+import { readModelFiles, readQuestions, readText } from './models.ts';
+
+export async function run(args: readonly string[]): Promise<number> {
+  const { positionals, values } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      seed: { type: 'string' },
+      out: { type: 'string' },
+      adapter: { type: 'string' },
+      backend: { type: 'string', default: 'webgpu' },
+      set: { type: 'string', multiple: true, default: [] },
+      quiet: { type: 'boolean', default: false },
+    },
+  });
+  const [path] = positionals;
+  if (path === undefined)
+    throw new InputError('run needs a notebook.', 'For example: lab run public/notebooks/quickstart.json --seed 1 --out run.jsonl');
+  if (values.backend !== 'webgpu' && values.backend !== 'cpu')
+    throw new InputError(`There is no backend ${values.backend}.`, 'Use webgpu or cpu.');
+  const config = configOf(await readText(path), path, [...(values.seed === undefined ? [] : [`seed=${values.seed}`]), ...values.set]);
+
+  const { task } = config.data;
+  const data = {
+    train: await parseDataset(`${task}.train`, await readQuestions(task, 'train')),
+    test: await parseDataset(`${task}.test`, await readQuestions(task, 'test')),
+  };
+  const files = await readModelFiles(config.model);
+  const { backend } = values;
+  let policy: Policy | undefined;
+  const open = async () =>
+    (policy = await openPolicy(config.model, files, backend === 'cpu' ? { backend } : { backend, gpu: await nodeGpu() }));
+
+  if (values.out) await mkdir(dirname(values.out), { recursive: true });
+  const out = values.out ? createWriteStream(values.out) : undefined;
+  for await (const event of runWithRecovery(open, config, data, { appVersion: version })) {
+    const line = `${JSON.stringify(event)}\n`;
+    if (out) {
+      if (!out.write(line)) await new Promise<void>((resolve) => out.once('drain', () => resolve()));
+    } else process.stdout.write(line);
+    if (!values.quiet) narrate(event);
+  }
+  if (out) await new Promise<void>((resolve, reject) => out.end((error?: Error | null) => (error ? reject(error) : resolve())));
+  if (values.adapter) await writeFolder(values.adapter, await policy!.exportAdapter());
+  await policy!.dispose();
+  return 0;
+}
+
+function configOf(text: string, path: string, settings: readonly string[]): Config {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (cause) {
+    throw new InputError(`${path} is not JSON: ${(cause as Error).message}.`, 'Choose a notebook file of this lab.', { cause });
+  }
+  return settings.reduce((config, setting) => {
+    const at = setting.indexOf('=');
+    if (at < 0) throw new InputError(`--set ${setting} has no value.`, 'Write it as path=value, e.g. ppo.updates=5.');
+    return setPath(config, setting.slice(0, at), setting.slice(at + 1));
+  }, parseNotebook(json).config);
+}
+
+/** One line per thing worth knowing, on stderr. */
+function narrate(event: RunEvent): void {
+  const percent = (value: number) => value.toFixed(3);
+  const say = (line: string) => process.stderr.write(`${((event.time_ms ?? 0) / 1000).toFixed(1).padStart(7)} s  ${line}\n`);
+  if (event.type === 'run') say(`${event.policy.model} on ${event.policy.device}, seed ${event.seed}`);
+  else if (event.type === 'warning') say(`warning: ${event.message}`);
+  else if (event.type === 'metric' && event.stage === 'ppo')
+    say(`ppo ${event.update}: reward ${percent(event.reward_mean)}, kl ${percent(event.kl)}, clip ${percent(event.clip_ratio)}`);
+  else if (event.type === 'metric' && event.stage === 'sft' && event.step % 10 === 0) say(`sft ${event.step}: loss ${percent(event.loss)}`);
+  else if (event.type === 'stage' && event.status !== 'running') say(`${event.stage} ${event.status}`);
+  else if (event.type === 'done') {
+    const { before, after, difference, n } = event.accuracy;
+    const show = ({ mean, lo, hi }: typeof before) => `${percent(mean)} (${percent(lo)} to ${percent(hi)})`;
+    say(`accuracy on ${n} questions: before ${show(before)}, after ${show(after)}, difference ${show(difference)}`);
+  }
+}
+
+async function writeFolder(folder: string, files: object): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  for (const [name, content] of Object.entries(files)) await writeFile(join(folder, name), content as string | Uint8Array);
+}

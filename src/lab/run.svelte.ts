@@ -1,0 +1,47 @@
+/** One run as the page sees it: its record, the view folded from it, and how far its current stage is. */
+import type { ProgressEvent, RunEvent } from '../rft/events.ts';
+import { type Progress, ProgressMeter } from './progress.ts';
+import { RunRecord } from './record.ts';
+import { emptyView, foldEvents, type RunView } from './view.ts';
+
+export class RunState {
+  view = $state.raw<RunView>(emptyView());
+  progress = $state.raw<Progress | undefined>();
+  /** Inside one call of the policy: responses of the batch that is being drawn. */
+  live = $state.raw<ProgressEvent | undefined>();
+  readonly record = new RunRecord();
+  private readonly meter = new ProgressMeter();
+
+  commit(events: readonly RunEvent[]): void {
+    const undone = this.record.add(events);
+    this.view = undone ? foldEvents(emptyView(), this.record.events) : foldEvents(this.view, events);
+    this.live = undefined;
+    const latest = events.findLast((event) => event.type === 'progress');
+    if (latest) this.measure(latest, 0);
+  }
+
+  showLive(progress: ProgressEvent): void {
+    this.live = progress;
+    const stage = this.view.current && this.view.stages[this.view.current].progress;
+    if (progress.unit === stage?.unit || progress.stage.startsWith('evaluate')) this.measure(progress, 0);
+    else if (stage && progress.stage === 'ppo') this.measure(stage, progress.done / progress.total);
+  }
+
+  /** Back to the last checkpoint. */
+  rewind(): void {
+    this.record.rewind();
+    this.view = foldEvents(emptyView(), this.record.events);
+    this.live = undefined;
+  }
+
+  /** The time since the last event was a pause. */
+  skipPause(): void {
+    this.meter.skipTo(performance.now());
+  }
+
+  private measure({ stage, done, total, unit }: ProgressEvent, partial: number): void {
+    const progress = this.meter.update(`${stage} ${unit}`, done, total, performance.now(), partial);
+    // Questions of synthesis get harder as the easy ones are solved: their rate foretells nothing.
+    this.progress = stage === 'synthesize' ? { ...progress, secondsLeft: undefined } : progress;
+  }
+}

@@ -1,0 +1,38 @@
+/** The stages in words: what each is called and what it will do under the config at hand. */
+import type { Config } from '../rft/config.ts';
+import type { Stage } from '../rft/events.ts';
+import { count } from './format.ts';
+
+export const STAGE_NAMES: Readonly<Record<Stage, string>> = {
+  evaluate_before: 'Test before',
+  synthesize: 'Synthesise',
+  sft: 'Fine-tune (SFT)',
+  ppo: 'Reinforce (PPO)',
+  evaluate_after: 'Test after',
+};
+
+export const STAGE_PURPOSES: Readonly<Record<Stage, string>> = {
+  evaluate_before: 'The untouched model answers test questions.',
+  synthesize: 'It answers training questions until it is right; its first right solution is kept.',
+  sft: 'A small adapter learns from those solutions.',
+  ppo: 'It answers again and again; right answers are rewarded and become likelier.',
+  evaluate_after: 'The same test questions once more.',
+};
+
+/** How much of it, in numbers. */
+export function stagePlan(stage: Stage, { data, evaluation, synthesis, sft, ppo }: Config): string {
+  const training = data.train_questions === 0 ? 'all' : count(data.train_questions);
+  switch (stage) {
+    case 'evaluate_before':
+    case 'evaluate_after': {
+      const times = evaluation.samples_per_question + (evaluation.greedy ? 1 : 0);
+      return `${evaluation.limit === 0 ? 'All test questions' : `${count(evaluation.limit)} questions`}, ${times === 1 ? 'once' : `${times} times`} each`;
+    }
+    case 'synthesize':
+      return `${training} questions, up to ${count(synthesis.max_tries)} tries each`;
+    case 'sft':
+      return `${count(sft.epochs)} ${sft.epochs === 1 ? 'epoch' : 'epochs'}, batches of ${count(sft.batch_size)}`;
+    case 'ppo':
+      return `${count(ppo.updates)} ${ppo.updates === 1 ? 'update' : 'updates'} of ${count(ppo.questions_per_update * ppo.samples_per_question)} rollouts`;
+  }
+}

@@ -1,0 +1,86 @@
+/** The PpoMetrics of one update, gathered token by token: the reference of src/nn/statistics.ts. */
+import { klEstimate, moments } from '../rft/advantage.ts';
+import { type PolicyLoss, type PolicyToken, type ValueLoss, explainedVariance } from '../rft/losses.ts';
+import type { PpoMetrics } from '../rft/policy.ts';
+
+/** Per sequence, per action, before the first optimizer step. */
+export interface RolloutArrays {
+  readonly old: readonly Float64Array[];
+  readonly ref: readonly Float64Array[];
+  readonly values: readonly Float64Array[];
+  readonly returns: readonly Float64Array[];
+  /** Before whitening. */
+  readonly advantages: readonly Float64Array[];
+  readonly sampling: readonly Float32Array[] | undefined;
+}
+
+export class MetricsTally {
+  private tokens = 0;
+  private weight = 0;
+  private loss = 0;
+  private approxKl = 0;
+  private approxKl2 = 0;
+  private clippedLow = 0;
+  private clippedHigh = 0;
+  private ratio = 0;
+  private ratioMax = 0;
+  private entropy = 0;
+  private valueTokens = 0;
+  private valueWeight = 0;
+  private valueLoss = 0;
+  private valueClipped = 0;
+
+  policy(token: PolicyToken, { surrogate, ratio, clipped }: PolicyLoss, weight: number): void {
+    const logRatio = Math.log(ratio);
+    this.tokens += 1;
+    this.weight += weight;
+    this.loss += weight * surrogate;
+    this.approxKl -= logRatio;
+    this.approxKl2 += logRatio ** 2 / 2;
+    this.clippedLow += Number(clipped === 'low');
+    this.clippedHigh += Number(clipped === 'high');
+    this.ratio += ratio;
+    this.ratioMax = Math.max(this.ratioMax, ratio);
+    this.entropy += token.entropy;
+  }
+
+  value({ loss, clipped }: ValueLoss, weight: number): void {
+    this.valueTokens += 1;
+    this.valueWeight += weight;
+    this.valueLoss += weight * loss;
+    this.valueClipped += Number(clipped);
+  }
+
+  /** All but the gradient norms. */
+  metrics({ old, ref, values, returns, advantages, sampling }: RolloutArrays): Omit<PpoMetrics, 'actor_grad_norm' | 'critic_grad_norm'> {
+    const kl = (estimator: 'k1' | 'k2' | 'k3') =>
+      moments(old.map((row, i) => row.map((logprob, t) => klEstimate(estimator, logprob - ref[i]![t]!).value))).mean;
+    const all = advantages.flatMap((row) => [...row]);
+    const share = (sum: number, count: number) => (count === 0 ? 0 : sum / count);
+    const { mean, variance } = moments(advantages);
+    return {
+      policy_loss: share(this.loss, this.weight),
+      value_loss: share(this.valueLoss, this.valueWeight),
+      kl: kl('k1'),
+      kl_k2: kl('k2'),
+      kl_k3: kl('k3'),
+      approx_kl: share(this.approxKl, this.tokens),
+      approx_kl_k2: share(this.approxKl2, this.tokens),
+      clip_ratio: share(this.clippedLow + this.clippedHigh, this.tokens),
+      clip_ratio_low: share(this.clippedLow, this.tokens),
+      clip_ratio_high: share(this.clippedHigh, this.tokens),
+      value_clip_ratio: share(this.valueClipped, this.valueTokens),
+      ratio_mean: share(this.ratio, this.tokens),
+      ratio_max: this.ratioMax,
+      entropy: share(this.entropy, this.tokens),
+      explained_variance: explainedVariance(values, returns),
+      values_mean: moments(values).mean,
+      returns_mean: moments(returns).mean,
+      advantages_mean: mean,
+      advantages_std: Math.sqrt(variance),
+      advantages_min: Math.min(...all),
+      advantages_max: Math.max(...all),
+      sampler_gap: sampling ? moments(old.map((row, i) => row.map((logprob, t) => Math.abs(logprob - sampling[i]![t]!)))).mean : 0,
+    };
+  }
+}

@@ -1,0 +1,492 @@
+/**
+ * The Policy on the CPU, composed from the float64 reference of each op. It is the oracle that the engine is compared with, and
+ * what trains `pico` for a reader without WebGPU. Slow, and meant to be read.
+ */
+import { InputError, throwIfStopped } from '../base/errors.ts';
+import { Random, Seed } from '../base/random.ts';
+import { adamwReference, gradNormReference } from '../nn/adamw.ts';
+import { dropoutMaskReference } from '../nn/linear.ts';
+import { lossHeadBackwardReference, lossHeadReference } from '../nn/loss-head.ts';
+import { sampleReference } from '../nn/sample.ts';
+import { valueHeadBackwardReference, valueHeadReference } from '../nn/value-head.ts';
+import { gaeReference, tokenRewardsReference, whitenReference } from '../rft/advantage.ts';
+import { policyLossReference, tokenWeights, valueLossReference } from '../rft/losses.ts';
+import type {
+  AdapterExport,
+  AdapterName,
+  GenerateRequest,
+  Generation,
+  LoraConfig,
+  OptimizerStep,
+  Policy,
+  PolicyCheckpoint,
+  PolicyInfo,
+  PpoBatch,
+  PpoConfig,
+  PpoDetails,
+  PpoResult,
+  SeedWords,
+  Sequence,
+  SftBatch,
+  SftMetrics,
+  TokenScores,
+  Tokenizer,
+} from '../rft/policy.ts';
+import { adapterPairs, adapterParts, initialAdapter, initialValueHead, loraScale } from './adapter.ts';
+import { type ModelConfig, parameterCount } from './config.ts';
+import { MetricsTally } from './cpu-metrics.ts';
+import {
+  type CpuAdapter,
+  type CpuForward,
+  type CpuTrunk,
+  allocateCpu,
+  cpuBackward,
+  cpuCache,
+  cpuDecode,
+  cpuForward,
+  cpuTrunk,
+} from './cpu-model.ts';
+import { PROJECTIONS, adapterLayout, headRegion, valueHeadRegions } from './layout.ts';
+import { readPeftAdapter, writePeftAdapter } from './peft.ts';
+import { adamwScalarsOf } from './optimizer.ts';
+import { checkPrompts, checkSequences, split } from './requests.ts';
+
+type Regions = Map<string, Float64Array>;
+
+/** AdamW state of one adapter. */
+interface CpuOptimizer {
+  readonly weights: Regions;
+  readonly gradients: Regions;
+  readonly m: Regions;
+  readonly v: Regions;
+  steps: number;
+  norm: number;
+}
+
+interface Attached {
+  readonly lora: LoraConfig;
+  readonly actor: CpuOptimizer;
+  readonly critic: CpuOptimizer;
+  reference: Regions;
+  phase: 'sft' | 'rl';
+}
+
+const clone = (regions: Regions): Regions => new Map([...regions].map(([name, values]) => [name, Float64Array.from(values)]));
+const zeros = (regions: Regions): Regions => new Map([...regions].map(([name, values]) => [name, new Float64Array(values.length)]));
+const optimizerFor = (weights: Regions): CpuOptimizer => ({
+  weights,
+  gradients: zeros(weights),
+  m: zeros(weights),
+  v: zeros(weights),
+  steps: 0,
+  norm: 0,
+});
+
+const flatten = (regions: Regions): Float32Array => Float32Array.from([...regions.values()].flatMap((values) => [...values]));
+
+/** Everything that a checkpoint must hold. */
+const savedRegions = ({ actor, critic, reference }: Attached): Record<string, Regions> => ({
+  policy: actor.weights,
+  reference,
+  critic: critic.weights,
+  'policy.m': actor.m,
+  'policy.v': actor.v,
+  'critic.m': critic.m,
+  'critic.v': critic.v,
+});
+
+function logitsOf(hidden: Float64Array, head: Float64Array): Float64Array {
+  const width = hidden.length;
+  const logits = new Float64Array(head.length / width);
+  for (let v = 0; v < logits.length; v++) {
+    let sum = 0;
+    for (let j = 0; j < width; j++) sum += hidden[j]! * head[v * width + j]!;
+    logits[v] = sum;
+  }
+  return logits;
+}
+
+/** Lets messages (a stop, a pause) in between sequences. */
+const breathe = () => new Promise<void>((resolve) => setTimeout(resolve, 0));
+
+export class CpuPolicy implements Policy {
+  private attached: Attached | undefined;
+
+  private constructor(
+    readonly info: PolicyInfo,
+    readonly tokenizer: Tokenizer,
+    private readonly trunk: CpuTrunk,
+  ) {}
+
+  static create(name: string, config: ModelConfig, tokenizer: Tokenizer, weights: ReadonlyMap<string, Float32Array>): CpuPolicy {
+    const info: PolicyInfo = {
+      model: name,
+      parameters: parameterCount(config),
+      vocab_size: config.vocab_size,
+      context: config.max_position_embeddings,
+      backend: 'cpu',
+      device: 'cpu',
+      software: true,
+      lanes: { all: 'float64 reference' },
+    };
+    return new CpuPolicy(info, tokenizer, cpuTrunk(config, weights));
+  }
+
+  private get config(): ModelConfig {
+    return this.trunk.config;
+  }
+
+  async generate(request: GenerateRequest, signal?: AbortSignal): Promise<Generation[]> {
+    checkPrompts(this.config, request);
+    const adapter = this.adapterOf(request.adapter);
+    const results: Generation[] = [];
+    let tokens = 0;
+    for (const [id, prompt] of request.prompts.entries()) {
+      throwIfStopped(signal);
+      const generation = this.generateOne(prompt, id, request, adapter);
+      results.push(generation);
+      tokens += generation.logprobs.length;
+      request.onProgress?.(results.length, tokens);
+      await breathe();
+    }
+    return results;
+  }
+
+  private generateOne(
+    prompt: readonly number[],
+    id: number,
+    { sampling, seed }: GenerateRequest,
+    adapter: CpuAdapter | undefined,
+  ): Generation {
+    const { config, trunk } = this;
+    const limit = Math.min(prompt.length + sampling.max_new_tokens, config.max_position_embeddings);
+    const cache = cpuCache(config, limit);
+    const head = trunk.weights.get(headRegion(config))!;
+    const ids = [...prompt];
+    const logprobs: number[] = [];
+    let hidden = new Float64Array(0);
+    for (const token of prompt) hidden = Float64Array.from(cpuDecode(trunk, token, cache, adapter));
+    let finished = false;
+    while (ids.length < limit && !finished) {
+      const logits = logitsOf(hidden, head);
+      const draw = sampleReference(logits, {
+        seed,
+        id,
+        position: ids.length - 1,
+        temperature: sampling.temperature === 0 ? 1 : sampling.temperature,
+        topK: sampling.top_k,
+        topP: sampling.top_p,
+        greedy: sampling.temperature === 0,
+      });
+      ids.push(draw.token);
+      logprobs.push(draw.logprob);
+      finished = draw.token === this.tokenizer.eosId;
+      if (!finished && ids.length < limit) hidden = Float64Array.from(cpuDecode(trunk, draw.token, cache, adapter));
+    }
+    return { tokens: Int32Array.from(ids), prompt_length: prompt.length, finished, logprobs: Float32Array.from(logprobs) };
+  }
+
+  async score(
+    sequences: readonly Sequence[],
+    options: { adapter: AdapterName; temperature: number },
+    signal?: AbortSignal,
+  ): Promise<TokenScores[]> {
+    checkSequences(this.config, sequences);
+    const scores: TokenScores[] = [];
+    for (const sequence of sequences) {
+      throwIfStopped(signal);
+      const { logprob, entropy } = this.lossHead(this.forward(sequence, this.adapterOf(options.adapter)), sequence, options.temperature);
+      const first = sequence.prompt_length - 1;
+      scores.push({ logprobs: Float32Array.from(logprob.subarray(first)), entropy: Float32Array.from(entropy.subarray(first)) });
+      await breathe();
+    }
+    return scores;
+  }
+
+  async attachAdapter(lora: LoraConfig, seed: SeedWords): Promise<void> {
+    const weights = allocateCpu(adapterLayout(this.config, lora.rank).regions);
+    for (const { region, offset, values } of initialAdapter(this.config, lora, Seed.words(seed))) weights.get(region)!.set(values, offset);
+    this.attach(lora, weights);
+  }
+
+  private attach(lora: LoraConfig, weights: Regions): Attached {
+    const critic = new Map([...zeros(weights), ...allocateCpu(valueHeadRegions(this.config))]);
+    this.attached = { lora, actor: optimizerFor(weights), critic: optimizerFor(critic), reference: zeros(weights), phase: 'sft' };
+    return this.attached;
+  }
+
+  async sftStep(batch: SftBatch, step: OptimizerStep, seed: SeedWords, signal?: AbortSignal): Promise<SftMetrics> {
+    checkSequences(this.config, batch.sequences);
+    const { lora, actor } = this.need();
+    const first = (sequence: Sequence) => (batch.loss_on === 'sequence' ? 0 : sequence.prompt_length - 1);
+    const tokens = batch.sequences.reduce((sum, sequence) => sum + sequence.tokens.length - 1 - first(sequence), 0);
+    let loss = 0;
+    for (const [row, sequence] of batch.sequences.entries()) {
+      throwIfStopped(signal);
+      const adapter = this.use(actor.weights, lora, lora.dropout > 0 ? { seed: seed.hi ^ seed.lo, step: actor.steps, row } : undefined);
+      const state = this.forward(sequence, adapter);
+      const head = this.lossHead(state, sequence, 1);
+      const dLogprob = new Float64Array(head.logprob.length);
+      for (let p = first(sequence); p < dLogprob.length; p++) {
+        dLogprob[p] = -1 / tokens;
+        loss -= head.logprob[p]! / tokens;
+      }
+      this.backward(state, head, dLogprob, new Float64Array(dLogprob.length), actor.gradients);
+      await breathe();
+    }
+    this.step(actor, step);
+    return { loss, tokens, grad_norm: actor.norm };
+  }
+
+  async beginRl(seed: SeedWords): Promise<void> {
+    const { lora, actor } = this.need();
+    const attached = this.attach(lora, actor.weights);
+    attached.reference = clone(actor.weights);
+    for (const [name, values] of actor.weights) attached.critic.weights.get(name)!.set(values);
+    attached.critic.weights.get('value.weight')!.set(initialValueHead(this.config, Seed.words(seed)));
+    attached.phase = 'rl';
+  }
+
+  async ppoUpdate(
+    batch: PpoBatch & { sampling_logprobs?: readonly Float32Array[] },
+    config: PpoConfig,
+    options: { details?: boolean } = {},
+    signal?: AbortSignal,
+  ): Promise<PpoResult> {
+    const { lora, actor, critic, reference, phase } = this.need();
+    if (phase !== 'rl') throw new InputError('PPO has no reference and no critic yet.', 'Call beginRl first.');
+    const { sequences, rewards } = batch;
+    checkSequences(this.config, sequences);
+    const actions = <T extends Float64Array>(values: T, { prompt_length, tokens }: Sequence) =>
+      values.slice(prompt_length - 1, tokens.length - 1);
+    const old: Float64Array[] = [];
+    const ref: Float64Array[] = [];
+    const values: Float64Array[] = [];
+    for (const sequence of sequences) {
+      throwIfStopped(signal);
+      old.push(
+        actions(this.lossHead(this.forward(sequence, this.use(actor.weights, lora)), sequence, config.temperature).logprob, sequence),
+      );
+      ref.push(actions(this.lossHead(this.forward(sequence, this.use(reference, lora)), sequence, config.temperature).logprob, sequence));
+      values.push(actions(this.values(this.forward(sequence, this.use(critic.weights, lora))), sequence));
+      await breathe();
+    }
+    const estimates = sequences.map((_, i) =>
+      gaeReference(tokenRewardsReference({ oldLogprobs: old[i]!, refLogprobs: ref[i]!, reward: rewards[i]! }, config), values[i]!, config),
+    );
+    const returns = estimates.map(({ returns }) => returns);
+    const unwhitened = estimates.map(({ advantages }) => advantages);
+    const advantages = config.whiten_advantages ? whitenReference(unwhitened) : unwhitened;
+
+    const tally = new MetricsTally();
+    const random = new Random(Seed.words(config.seed));
+    for (let epoch = 0; epoch < config.ppo_epochs; epoch++) {
+      for (const part of split(random.shuffle([...sequences.keys()]), config.minibatches)) {
+        const weights = tokenWeights(
+          config.loss_aggregation,
+          part.map((row) => old[row]!.length),
+        );
+        for (const [i, row] of part.entries()) {
+          throwIfStopped(signal);
+          this.valueStep(sequences[row]!, values[row]!, returns[row]!, weights[i]!, config, tally);
+          if (config.train_actor) {
+            this.policyStep(sequences[row]!, { old: old[row]!, ref: ref[row]!, advantages: advantages[row]! }, weights[i]!, config, tally);
+          }
+          await breathe();
+        }
+        this.step(critic, config.critic);
+        if (config.train_actor) this.step(actor, config.actor);
+      }
+    }
+    const metrics = {
+      ...tally.metrics({ old, ref, values, returns, advantages: unwhitened, sampling: batch.sampling_logprobs }),
+      actor_grad_norm: config.train_actor ? actor.norm : 0,
+      critic_grad_norm: critic.norm,
+    };
+    const f32 = (rows: readonly Float64Array[]) => rows.map((row) => Float32Array.from(row));
+    const details: PpoDetails = {
+      old_logprobs: f32(old),
+      ref_logprobs: f32(ref),
+      values: f32(values),
+      advantages: f32(advantages),
+      returns: f32(returns),
+    };
+    return options.details ? { metrics, details } : { metrics };
+  }
+
+  private policyStep(
+    sequence: Sequence,
+    rollout: { old: Float64Array; ref: Float64Array; advantages: Float64Array },
+    weight: number,
+    config: PpoConfig,
+    tally: MetricsTally,
+  ): void {
+    const { lora, actor } = this.need();
+    const state = this.forward(sequence, this.use(actor.weights, lora));
+    const head = this.lossHead(state, sequence, config.temperature);
+    const dLogprob = new Float64Array(head.logprob.length);
+    const dEntropy = new Float64Array(head.logprob.length);
+    for (let p = sequence.prompt_length - 1, t = 0; p < dLogprob.length; p++, t++) {
+      const token = {
+        logprob: head.logprob[p]!,
+        entropy: head.entropy[p]!,
+        oldLogprob: rollout.old[t]!,
+        refLogprob: rollout.ref[t]!,
+        advantage: rollout.advantages[t]!,
+      };
+      const loss = policyLossReference(token, config);
+      dLogprob[p] = weight * loss.dLogprob;
+      dEntropy[p] = weight * loss.dEntropy;
+      tally.policy(token, loss, weight);
+    }
+    this.backward(state, head, dLogprob, dEntropy, actor.gradients);
+  }
+
+  private valueStep(
+    sequence: Sequence,
+    oldValues: Float64Array,
+    returns: Float64Array,
+    weight: number,
+    config: PpoConfig,
+    tally: MetricsTally,
+  ): void {
+    const { lora, critic } = this.need();
+    const state = this.forward(sequence, this.use(critic.weights, lora));
+    const now = this.values(state);
+    const dValue = new Float64Array(now.length);
+    for (let p = sequence.prompt_length - 1, t = 0; t < oldValues.length; p++, t++) {
+      const loss = valueLossReference(now[p]!, oldValues[t]!, returns[t]!, config.clip_range_value);
+      dValue[p] = weight * loss.dValue;
+      tally.value(loss, weight);
+    }
+    const back = valueHeadBackwardReference(state.hidden, critic.weights.get('value.weight')!, dValue);
+    critic.gradients.get('value.bias')![0]! += back.dBias;
+    critic.gradients.get('value.weight')!.forEach((value, i, all) => (all[i] = value + back.dWeight[i]!));
+    cpuBackward(this.trunk, state, back.dHidden, { adapter: critic.gradients });
+  }
+
+  async checkpoint(): Promise<PolicyCheckpoint> {
+    const { attached } = this;
+    if (!attached) return { lora: undefined, phase: 'base', tensors: {}, counters: {} };
+    // What is stored between steps is f32 (see `step`), so nothing is lost here.
+    const tensors: Record<string, Float32Array> = {};
+    for (const [name, regions] of Object.entries(savedRegions(attached))) tensors[name] = flatten(regions);
+    return {
+      lora: attached.lora,
+      phase: attached.phase,
+      tensors,
+      counters: { policy_steps: attached.actor.steps, critic_steps: attached.critic.steps },
+    };
+  }
+
+  async restore({ lora, phase, tensors, counters }: PolicyCheckpoint): Promise<void> {
+    this.attached = undefined;
+    if (!lora || phase === 'base') return;
+    const attached = this.attach(lora, allocateCpu(adapterLayout(this.config, lora.rank).regions));
+    for (const [name, regions] of Object.entries(savedRegions(attached))) {
+      const tensor = tensors[name];
+      if (tensor?.length !== flatten(regions).length) {
+        throw new InputError(
+          `The checkpoint's ${name} does not fit this model on the CPU.`,
+          'Use a checkpoint of the same model, LoRA rank and backend.',
+        );
+      }
+      let at = 0;
+      for (const values of regions.values()) values.set(tensor.subarray(at, (at += values.length)));
+    }
+    attached.phase = phase;
+    attached.actor.steps = counters.policy_steps ?? 0;
+    attached.critic.steps = counters.critic_steps ?? 0;
+  }
+
+  async exportAdapter(): Promise<AdapterExport> {
+    const { lora, actor } = this.need();
+    const layers = adapterPairs(this.config, lora, (region) => Float32Array.from(actor.weights.get(region)!));
+    return writePeftAdapter({ config: lora, layers, model: this.config, base: this.info.model });
+  }
+
+  async importAdapter(files: AdapterExport): Promise<LoraConfig> {
+    const { config: lora, layers } = readPeftAdapter(files, this.config);
+    const weights = allocateCpu(adapterLayout(this.config, lora.rank).regions);
+    for (const { region, offset, values } of adapterParts(this.config, lora, layers)) weights.get(region)!.set(values, offset);
+    this.attach(lora, weights);
+    return lora;
+  }
+
+  async dispose(): Promise<void> {
+    this.attached = undefined;
+  }
+
+  private need(): Attached {
+    if (!this.attached) throw new InputError('The policy has no adapter to train.', 'Call attachAdapter first.');
+    return this.attached;
+  }
+
+  private adapterOf(name: AdapterName): CpuAdapter | undefined {
+    if (name === 'base') return undefined;
+    const { lora, actor, reference, phase } = this.need();
+    if (name === 'reference' && phase !== 'rl') throw new InputError('The reference is not frozen yet.', 'Call beginRl first.');
+    return this.use(name === 'policy' ? actor.weights : reference, lora);
+  }
+
+  private use(weights: Regions, lora: LoraConfig, dropout?: { seed: number; step: number; row: number }): CpuAdapter {
+    const plain = { weights, rank: lora.rank, scale: loraScale(lora) };
+    if (!dropout) return plain;
+    return {
+      ...plain,
+      mask: (layer, projection, tokens, width) =>
+        dropoutMaskReference(tokens * width, {
+          seed: dropout.seed,
+          step: dropout.step,
+          // The engine's masks run over a padded batch and can't be had sequence by sequence; the row keeps these ones apart.
+          salt: (layer * PROJECTIONS.length + PROJECTIONS.indexOf(projection)) ^ (dropout.row << 16),
+          rate: lora.dropout,
+        }),
+    };
+  }
+
+  /** The last token predicts nothing, so it is not fed. */
+  private forward({ tokens }: Sequence, adapter: CpuAdapter | undefined): CpuForward {
+    return cpuForward(this.trunk, tokens.subarray(0, tokens.length - 1), adapter);
+  }
+
+  private lossHead(state: CpuForward, { tokens }: Sequence, temperature: number) {
+    const { config, trunk } = this;
+    const input = {
+      hidden: state.hidden,
+      weight: trunk.weights.get(headRegion(config))!,
+      targets: tokens.subarray(1),
+      width: config.hidden_size,
+      inverseTemperature: 1 / temperature,
+    };
+    return { input, ...lossHeadReference(input) };
+  }
+
+  private backward(
+    state: CpuForward,
+    head: ReturnType<CpuPolicy['lossHead']>,
+    dLogprob: Float64Array,
+    dEntropy: Float64Array,
+    gradients: Regions,
+  ): void {
+    const { input, lse, entropy } = head;
+    cpuBackward(this.trunk, state, lossHeadBackwardReference({ ...input, lse, entropy, dLogprob, dEntropy }), { adapter: gradients });
+  }
+
+  private values(state: CpuForward): Float64Array {
+    const { weights } = this.need().critic;
+    return valueHeadReference(state.hidden, weights.get('value.weight')!, weights.get('value.bias')![0]!);
+  }
+
+  private step(optimizer: CpuOptimizer, options: OptimizerStep): void {
+    optimizer.steps += 1;
+    optimizer.norm = gradNormReference([...optimizer.gradients.values()]);
+    const scalars = adamwScalarsOf(options, optimizer.steps);
+    for (const [name, params] of optimizer.weights) {
+      const state = { params, grads: optimizer.gradients.get(name)!, m: optimizer.m.get(name)!, v: optimizer.v.get(name)! };
+      adamwReference(state, optimizer.norm, scalars);
+      // Kept as f32, so that a checkpoint is exact.
+      for (const values of [state.params, state.m, state.v]) values.forEach((value, i) => (values[i] = Math.fround(value)));
+    }
+  }
+}

@@ -1,0 +1,280 @@
+/** The WebGPU engine behind the Policy interface: one frozen base, named adapters over it, rollouts and training on one device. */
+import { InputError } from '../base/errors.ts';
+import { Seed } from '../base/random.ts';
+import type {
+  AdapterExport,
+  AdapterName,
+  GenerateRequest,
+  Generation,
+  LoraConfig,
+  OptimizerStep,
+  Policy,
+  PolicyCheckpoint,
+  PolicyInfo,
+  PpoBatch,
+  PpoConfig,
+  PpoResult,
+  SeedWords,
+  Sequence,
+  SftBatch,
+  SftMetrics,
+  TokenScores,
+  Tokenizer,
+} from '../rft/policy.ts';
+import { adapterPairs, adapterParts, initialAdapter, initialValueHead, loraScale } from './adapter.ts';
+import { parameterCount } from './config.ts';
+import type { Engine } from './engine.ts';
+import { Generator } from './generate.ts';
+import { Optimizer } from './optimizer.ts';
+import { adapterLayout, valueHeadRegions } from './layout.ts';
+import type { AdapterUse } from './llama.ts';
+import { ParameterSet } from './parameters.ts';
+import { readPeftAdapter, writePeftAdapter } from './peft.ts';
+import { type Role, type TrainedRole, Trainer } from './trainer.ts';
+
+/** What a policy holds once an adapter is attached; reference and critic are there from beginRl on. */
+interface Adapters {
+  readonly lora: LoraConfig;
+  readonly policy: ParameterSet;
+  readonly policyOptimizer: Optimizer;
+  readonly reference: ParameterSet;
+  readonly critic: ParameterSet;
+  readonly criticOptimizer: Optimizer;
+  phase: 'sft' | 'rl';
+}
+
+const BASE: Role = { key: 'base', adapter: undefined };
+
+const adapterUse = (weights: ParameterSet, lora: LoraConfig): AdapterUse => ({ weights, rank: lora.rank, scale: loraScale(lora) });
+
+export class GpuPolicy implements Policy {
+  private adapters: Adapters | undefined;
+
+  private constructor(
+    private readonly engine: Engine,
+    readonly info: PolicyInfo,
+    readonly tokenizer: Tokenizer,
+    private readonly generator: Generator,
+    private readonly trainer: Trainer,
+  ) {}
+
+  static async create(name: string, engine: Engine, tokenizer: Tokenizer): Promise<GpuPolicy> {
+    const { gpu, config, lanes } = engine;
+    const { vendor, architecture, description, software } = gpu.adapter;
+    const info: PolicyInfo = {
+      model: name,
+      parameters: parameterCount(config),
+      vocab_size: config.vocab_size,
+      context: config.max_position_embeddings,
+      backend: 'webgpu',
+      device: description || [vendor, architecture].filter(Boolean).join(' ') || 'unnamed adapter',
+      software,
+      lanes,
+    };
+    const sizes = batchSizes(engine);
+    const generator = new Generator(engine, tokenizer.eosId, sizes);
+    return new GpuPolicy(engine, info, tokenizer, generator, await Trainer.create(engine, sizes.tokensPerStep));
+  }
+
+  generate(request: GenerateRequest, signal?: AbortSignal): Promise<Generation[]> {
+    const { key, adapter } = this.role(request.adapter);
+    return this.generator.generate(request, adapter, key, signal);
+  }
+
+  score(
+    sequences: readonly Sequence[],
+    options: { adapter: AdapterName; temperature: number },
+    signal?: AbortSignal,
+  ): Promise<TokenScores[]> {
+    return this.trainer.score(sequences, this.role(options.adapter), options.temperature, signal);
+  }
+
+  async attachAdapter(lora: LoraConfig, seed: SeedWords): Promise<void> {
+    const { policy } = await this.allocateAdapters(lora);
+    for (const { region, offset, values } of initialAdapter(this.engine.config, lora, Seed.words(seed)))
+      policy.write(region, values, offset);
+  }
+
+  sftStep(batch: SftBatch, step: OptimizerStep, seed: SeedWords, signal?: AbortSignal): Promise<SftMetrics> {
+    const { lora } = this.attached();
+    return this.trainer.sftStep(batch, step, this.actor(), { rate: lora.dropout, seed }, signal);
+  }
+
+  async beginRl(seed: SeedWords): Promise<void> {
+    const adapters = this.attached();
+    adapters.reference.copyFrom(adapters.policy);
+    adapters.critic.copyFrom(adapters.policy);
+    adapters.critic.write('value.weight', initialValueHead(this.engine.config, Seed.words(seed)));
+    adapters.critic.write('value.bias', new Float32Array(1));
+    adapters.policyOptimizer.reset();
+    adapters.criticOptimizer.reset();
+    adapters.phase = 'rl';
+  }
+
+  ppoUpdate(
+    batch: PpoBatch & { sampling_logprobs?: readonly Float32Array[] },
+    config: PpoConfig,
+    options: { details?: boolean } = {},
+    signal?: AbortSignal,
+  ): Promise<PpoResult> {
+    const { lora, phase, critic, criticOptimizer } = this.attached();
+    if (phase !== 'rl') throw new InputError('PPO has no reference and no critic yet.', 'Call beginRl first.');
+    const roles = {
+      actor: this.actor(),
+      reference: this.role('reference'),
+      critic: { key: 'critic', adapter: adapterUse(critic, lora), optimizer: criticOptimizer, trains: 'adapter' } satisfies TrainedRole,
+    };
+    return this.trainer.ppoUpdate(batch, config, roles, options.details ?? false, signal);
+  }
+
+  async checkpoint(): Promise<PolicyCheckpoint> {
+    const { adapters } = this;
+    if (!adapters) return { lora: undefined, phase: 'base', tensors: {}, counters: {} };
+    const tensors: Record<string, Float32Array> = {};
+    for (const [name, set] of Object.entries(savedSets(adapters))) tensors[name] = await set.readAll();
+    return {
+      lora: adapters.lora,
+      phase: adapters.phase,
+      tensors,
+      counters: { policy_steps: adapters.policyOptimizer.steps, critic_steps: adapters.criticOptimizer.steps },
+    };
+  }
+
+  async restore({ lora, phase, tensors, counters }: PolicyCheckpoint): Promise<void> {
+    if (!lora || phase === 'base') {
+      await this.releaseAdapters();
+      return;
+    }
+    const adapters = await this.allocateAdapters(lora);
+    adapters.phase = phase;
+    for (const [name, set] of Object.entries(savedSets(adapters))) {
+      const tensor = tensors[name];
+      if (tensor?.length !== set.length) {
+        const found = tensor ? `${tensor.length} floats` : 'nothing';
+        throw new InputError(
+          `The checkpoint holds ${found} for ${name}; this model needs ${set.length} floats.`,
+          'Use a checkpoint of the same model and LoRA rank.',
+        );
+      }
+      set.writeAll(Float32Array.from(tensor));
+    }
+    adapters.policyOptimizer.gradients.clear();
+    adapters.criticOptimizer.gradients.clear();
+    adapters.policyOptimizer.steps = counters.policy_steps ?? 0;
+    adapters.criticOptimizer.steps = counters.critic_steps ?? 0;
+  }
+
+  async exportAdapter(): Promise<AdapterExport> {
+    const { lora, policy } = this.attached();
+    const { config } = this.engine;
+    const all = await policy.readAll();
+    const layers = adapterPairs(config, lora, (region) => policy.slice(all, region));
+    return writePeftAdapter({ config: lora, layers, model: config, base: this.info.model });
+  }
+
+  async importAdapter(files: AdapterExport): Promise<LoraConfig> {
+    const { config } = this.engine;
+    const { config: lora, layers } = readPeftAdapter(files, config);
+    const { policy } = await this.allocateAdapters(lora);
+    for (const { region, offset, values } of adapterParts(config, lora, layers)) policy.write(region, values, offset);
+    return lora;
+  }
+
+  /** The device, for tests that take it away. */
+  get device(): GPUDevice {
+    return this.engine.gpu.device;
+  }
+
+  /** Per-kernel GPU time of the programs run so far; for benchmarks, since the adapter's state moves on. */
+  profile(): ReturnType<Engine['profile']> {
+    return this.engine.profile();
+  }
+
+  async dispose(): Promise<void> {
+    await this.generator.release();
+    await this.trainer.release();
+    await this.releaseAdapters();
+    await this.engine.dispose();
+    this.engine.gpu.destroy();
+  }
+
+  private attached(): Adapters {
+    if (!this.adapters) throw new InputError('The policy has no adapter to train.', 'Call attachAdapter first.');
+    return this.adapters;
+  }
+
+  private role(name: AdapterName): Role {
+    if (name === 'base') return BASE;
+    const { lora, phase, ...sets } = this.attached();
+    if (name === 'reference' && phase !== 'rl') throw new InputError('The reference is not frozen yet.', 'Call beginRl first.');
+    return { key: name, adapter: adapterUse(sets[name], lora) };
+  }
+
+  private actor(): TrainedRole {
+    return { ...this.role('policy'), optimizer: this.attached().policyOptimizer, trains: 'adapter' };
+  }
+
+  /** Adapters for this LoRA shape; those already there are used again when the shape is the same. */
+  private async allocateAdapters(lora: LoraConfig): Promise<Adapters> {
+    const old = this.adapters;
+    if (old && JSON.stringify(old.lora) === JSON.stringify(lora)) {
+      for (const set of Object.values(savedSets(old))) set.clear();
+      old.policyOptimizer.reset();
+      old.criticOptimizer.reset();
+      old.phase = 'sft';
+      return old;
+    }
+    await this.releaseAdapters();
+    const { engine } = this;
+    const { regions } = adapterLayout(engine.config, lora.rank);
+    const policy = await ParameterSet.allocate(engine.gpu, 'policy', regions);
+    const reference = await ParameterSet.allocate(engine.gpu, 'reference', regions);
+    const critic = await ParameterSet.allocate(engine.gpu, 'critic', [...regions, ...valueHeadRegions(engine.config)]);
+    this.adapters = {
+      lora,
+      policy,
+      reference,
+      critic,
+      policyOptimizer: await Optimizer.create(engine, 'policy', policy),
+      criticOptimizer: await Optimizer.create(engine, 'critic', critic),
+      phase: 'sft',
+    };
+    return this.adapters;
+  }
+
+  private async releaseAdapters(): Promise<void> {
+    const { adapters } = this;
+    if (!adapters) return;
+    this.adapters = undefined;
+    await this.engine.gpu.idle();
+    await this.engine.dropProgramsMatching((key) => /^(policy|reference|critic) /.test(key));
+    await adapters.policyOptimizer.release();
+    await adapters.criticOptimizer.release();
+    for (const set of [adapters.policy, adapters.reference, adapters.critic]) set.release();
+  }
+}
+
+/** Everything that a checkpoint must hold for every later byte to be the same. */
+function savedSets({ policy, reference, critic, policyOptimizer, criticOptimizer }: Adapters): Record<string, ParameterSet> {
+  return {
+    policy,
+    reference,
+    critic,
+    'policy.m': policyOptimizer.m,
+    'policy.v': policyOptimizer.v,
+    'critic.m': criticOptimizer.m,
+    'critic.v': criticOptimizer.v,
+  };
+}
+
+/** Sizes that keep a software adapter's submits short and a hardware adapter busy, within the memory that is allowed. */
+function batchSizes({ gpu, config, memoryCap }: Engine): { maxRows: number; tokensPerPrefill: number; tokensPerStep: number } {
+  if (gpu.adapter.software) return { maxRows: 128, tokensPerPrefill: 2048, tokensPerStep: 2048 };
+  // A training step keeps about 16 hidden states and 4 feed-forward widths per layer and token, 4 bytes each.
+  const bytesPerToken = config.num_hidden_layers * 4 * (16 * config.hidden_size + 4 * config.intermediate_size);
+  const cachePerToken = config.num_hidden_layers * 8 * config.num_key_value_heads * config.head_dim;
+  const room = Math.min(memoryCap, 2 ** 31);
+  const tokensPerStep = Math.max(512, Math.min(16384, Math.floor(room / 2 / bytesPerToken)));
+  const maxRows = Math.max(8, Math.min(256, Math.floor(room / 4 / (cachePerToken * config.max_position_embeddings))));
+  return { maxRows, tokensPerPrefill: tokensPerStep, tokensPerStep };
+}

@@ -1,0 +1,50 @@
+/** Checks and cuts that every Policy applies to what it is asked. */
+import { InputError } from '../base/errors.ts';
+import type { GenerateRequest, Sequence } from '../rft/policy.ts';
+import type { ModelConfig } from './config.ts';
+
+/** @throws InputError for a prompt that is empty, too long, or holds tokens that the model does not know. */
+export function checkPrompts(
+  { max_position_embeddings: context, vocab_size: vocab }: ModelConfig,
+  { prompts, sampling }: GenerateRequest,
+): void {
+  prompts.forEach((prompt, i) => {
+    if (prompt.length === 0) throw new InputError(`Prompt ${i} is empty.`, 'Give it at least one token.');
+    if (prompt.length >= context) {
+      throw new InputError(
+        `Prompt ${i} has ${prompt.length} tokens and the model's context is ${context}.`,
+        'Shorten the question or use fewer examples.',
+      );
+    }
+    const odd = prompt.find((id) => !(id >= 0 && id < vocab));
+    if (odd !== undefined)
+      throw new InputError(
+        `Prompt ${i} holds token ${odd}; the model knows 0 to ${vocab - 1}.`,
+        'Use the tokenizer that belongs to this model.',
+      );
+  });
+  if (!(sampling.max_new_tokens >= 1)) throw new InputError(`max_new_tokens is ${sampling.max_new_tokens}.`, 'Set it to 1 or more.');
+}
+
+/** @throws InputError for a sequence without a prompt or a response, or longer than the context. */
+export function checkSequences({ max_position_embeddings: context }: ModelConfig, sequences: readonly Sequence[]): void {
+  if (sequences.length === 0) throw new InputError('The batch is empty.', 'Give at least one sequence.');
+  sequences.forEach(({ tokens, prompt_length }, i) => {
+    if (tokens.length > context)
+      throw new InputError(`Sequence ${i} has ${tokens.length} tokens; the model's context is ${context}.`, 'Shorten it or leave it out.');
+    if (prompt_length < 1 || prompt_length >= tokens.length) {
+      throw new InputError(
+        `Sequence ${i} has ${tokens.length} tokens and a prompt of ${prompt_length}.`,
+        'A sequence needs a prompt and at least one response token.',
+      );
+    }
+  });
+}
+
+/** Cuts a list into `parts` runs of like length, none empty. */
+export function split<T>(items: readonly T[], parts: number): T[][] {
+  const count = Math.min(parts, items.length);
+  return Array.from({ length: count }, (_, i) =>
+    items.slice(Math.floor((i * items.length) / count), Math.floor(((i + 1) * items.length) / count)),
+  );
+}

@@ -1,0 +1,453 @@
+/**
+ * Everything that runs the model over given sequences: scoring, supervised steps, PPO updates. One micro-batch is one program
+ * run; advantages, losses, gradients and the optimizer stay on the GPU, and one row of statistics comes back at the end.
+ */
+import { InputError } from '../base/errors.ts';
+import { Random, Seed } from '../base/random.ts';
+import { type BufferView, alignUp } from '../gpu/device.ts';
+import { type Operand, type Program, type ProgramBuilder, type ScalarBlock, type Tensor, scalarBlock } from '../gpu/program.ts';
+import { ReadbackRing } from '../gpu/readback.ts';
+import { nextTokens } from '../nn/embedding.ts';
+import { dropoutKernel } from '../nn/linear.ts';
+import { lossHead, lossHeadBackward, lossHeadScalars } from '../nn/loss-head.ts';
+import {
+  KL_ESTIMATORS,
+  type Plane,
+  type RolloutEntry,
+  gae,
+  policyLoss,
+  rlScalars,
+  scatterActions,
+  sftLoss,
+  tokenRewards,
+  valueLoss,
+  whiten,
+} from '../nn/rl.ts';
+import { STATISTICS_LENGTH, poolStatistics, ppoMetrics, sftStatistics } from '../nn/statistics.ts';
+import { valueHead, valueHeadBackward } from '../nn/value-head.ts';
+import type {
+  OptimizerStep,
+  PpoBatch,
+  PpoConfig,
+  PpoDetails,
+  PpoResult,
+  SeedWords,
+  Sequence,
+  SftBatch,
+  SftMetrics,
+  TokenScores,
+} from '../rft/policy.ts';
+import { tokenWeights } from '../rft/losses.ts';
+import type { Engine } from './engine.ts';
+import { headRegion } from './layout.ts';
+import { type AdapterUse, type ForwardState, backward, forward } from './llama.ts';
+import type { Optimizer } from './optimizer.ts';
+import type { ParameterSet } from './parameters.ts';
+import { checkSequences, split } from './requests.ts';
+import { type MicroBatches, TrainingPool, cutMicroBatches } from './training-pool.ts';
+
+/** An adapter (or the bare base) and the name that its programs go by; programs are dropped by that name when its buffers change. */
+export interface Role {
+  readonly key: string;
+  readonly adapter: AdapterUse | undefined;
+}
+
+/** A role that a step trains. */
+export interface TrainedRole extends Role {
+  readonly optimizer: Optimizer;
+  /** What the optimizer holds. */
+  readonly trains: 'adapter' | 'base';
+}
+
+export class Trainer {
+  private pool: TrainingPool | undefined;
+  private pools = 0;
+  private readonly rowLists = new Map<number, BufferView>();
+
+  private constructor(
+    private readonly engine: Engine,
+    /** Positions that one forward pass may hold. */
+    private readonly tokenBudget: number,
+    private readonly headScalars: ScalarBlock,
+    private readonly rl: ScalarBlock,
+    private readonly dropout: ScalarBlock,
+    private readonly statistics: BufferView,
+    private readonly statisticsRing: ReadbackRing,
+    private readonly normRing: ReadbackRing,
+  ) {}
+
+  static async create(engine: Engine, tokenBudget: number): Promise<Trainer> {
+    const { gpu } = engine;
+    const bytes = STATISTICS_LENGTH * 4;
+    return new Trainer(
+      engine,
+      tokenBudget,
+      await lossHeadScalars(gpu),
+      await rlScalars(gpu),
+      await scalarBlock(gpu, dropoutKernel, 'Dropout'),
+      await gpu.allocate('statistics', bytes),
+      new ReadbackRing(gpu, bytes),
+      new ReadbackRing(gpu, 4),
+    );
+  }
+
+  /** Log-prob and entropy of every response token, by the training kernels. */
+  async score(sequences: readonly Sequence[], role: Role, temperature: number, signal?: AbortSignal): Promise<TokenScores[]> {
+    const results: TokenScores[] = [];
+    // Entropy borrows the plane of the values, which nothing else uses while scoring.
+    for (let start = 0; start < sequences.length; start += SCORE_ROWS) {
+      const part = sequences.slice(start, start + SCORE_ROWS);
+      const pool = await this.load(part, 'response');
+      this.headScalars.write({ inverse_temperature: 1 / temperature });
+      const batches = this.cut(part, allRows(part), 0);
+      await this.each(batches, await this.scoreProgram(role, batches, pool, 'old_logprobs', 'values'), signal);
+      const planes = await pool.readPlanes();
+      part.forEach((sequence, row) => {
+        results.push({
+          logprobs: pool.actions(planes, 'old_logprobs', row, sequence),
+          entropy: pool.actions(planes, 'values', row, sequence),
+        });
+      });
+    }
+    return results;
+  }
+
+  /** One optimizer step on the mean negative log-likelihood of the batch's target tokens. */
+  async sftStep(
+    batch: SftBatch,
+    step: OptimizerStep,
+    role: TrainedRole,
+    dropout: { rate: number; seed: SeedWords },
+    signal?: AbortSignal,
+  ): Promise<SftMetrics> {
+    const { sequences } = batch;
+    const pool = await this.load(sequences, batch.loss_on);
+    this.headScalars.write({ inverse_temperature: 1 });
+    this.dropout.write({ seed: dropout.seed.lo ^ dropout.seed.hi, step: role.optimizer.steps });
+    const adapter =
+      role.adapter && dropout.rate > 0 ? { ...role.adapter, dropout: { rate: dropout.rate, scalars: this.dropout } } : role.adapter;
+    const batches = this.cut(sequences, allRows(sequences), batch.micro_batch);
+    this.engine.gpu.clear(this.statistics);
+    const { rows, length } = batches;
+    const program = await this.engine.program(`${role.key} sft ${dropout.rate} ${rows}x${length} pool ${pool.id}`, async (b) => {
+      const micro = await this.micro(batches, pool);
+      const state = forward(b, this.engine.trunk, micro, adapter);
+      this.lossThrough(b, state, role, (head) => {
+        sftLoss(b, { ...micro, rollouts: pool.rollouts, ...head, statistics: this.statistics });
+      });
+    });
+    await this.each(batches, program, signal);
+    await role.optimizer.step(step, signal);
+    const [row, norm] = await Promise.all([this.statisticsRing.read(this.statistics), this.normRing.read(role.optimizer.norm)]);
+    const { loss, tokens } = sftStatistics(new Float32Array(row));
+    return { loss, tokens, grad_norm: new Float32Array(norm)[0]! };
+  }
+
+  /**
+   * One PPO update: old, reference and value scores, token rewards, GAE, whitening, then clipped policy and value steps over
+   * shuffled minibatches. Formulas: src/rft/advantage.ts and src/rft/losses.ts.
+   */
+  async ppoUpdate(
+    batch: PpoBatch & { sampling_logprobs?: readonly Float32Array[] },
+    config: PpoConfig,
+    roles: { actor: TrainedRole; reference: Role; critic: TrainedRole },
+    wantDetails: boolean,
+    signal?: AbortSignal,
+  ): Promise<PpoResult> {
+    const { sequences, rewards } = batch;
+    const { actor, reference, critic } = roles;
+    if (rewards.length !== sequences.length)
+      throw new InputError(`${rewards.length} rewards for ${sequences.length} sequences.`, 'Give one reward per sequence.');
+    const pool = await this.load(sequences, 'response', rewards);
+    this.headScalars.write({ inverse_temperature: 1 / config.temperature });
+    this.writeRlScalars(config);
+    this.engine.gpu.clear(this.statistics);
+    const all = this.cut(sequences, allRows(sequences), config.micro_batch);
+    await this.each(all, await this.scoreProgram(actor, all, pool, 'old_logprobs'), signal);
+    await this.each(all, await this.scoreProgram(reference, all, pool, 'ref_logprobs'), signal);
+    await this.each(all, await this.valuesProgram(critic, all, pool), signal);
+    if (batch.sampling_logprobs) pool.writePlane('sampling_logprobs', sequences, batch.sampling_logprobs);
+    await (await this.advantageProgram(pool)).run(signal);
+
+    const random = new Random(Seed.words(config.seed));
+    for (let epoch = 0; epoch < config.ppo_epochs; epoch++) {
+      const order = random.shuffle(allRows(sequences));
+      for (const part of split(order, config.minibatches)) {
+        pool.writeTable(tableEntries(sequences, 'response', rewards, minibatchWeights(sequences, part, config.loss_aggregation)));
+        const batches = this.cut(sequences, part, config.micro_batch);
+        await this.each(batches, await this.valueProgram(critic, batches, pool), signal);
+        await critic.optimizer.step(config.critic, signal);
+        if (!config.train_actor) continue;
+        await this.each(batches, await this.policyProgram(actor, batches, pool), signal);
+        await actor.optimizer.step(config.actor, signal);
+      }
+    }
+    const [row, actorNorm, criticNorm] = await Promise.all([
+      this.statisticsRing.read(this.statistics),
+      this.normRing.read(actor.optimizer.norm),
+      this.normRing.read(critic.optimizer.norm),
+    ]);
+    const metrics = {
+      ...ppoMetrics(new Float32Array(row)),
+      actor_grad_norm: config.train_actor ? new Float32Array(actorNorm)[0]! : 0,
+      critic_grad_norm: new Float32Array(criticNorm)[0]!,
+    };
+    // Without the sampler's own log-probs there is nothing to compare with.
+    if (!batch.sampling_logprobs) metrics.sampler_gap = 0;
+    return wantDetails ? { metrics, details: await this.details(pool, sequences) } : { metrics };
+  }
+
+  private async details(pool: TrainingPool, sequences: readonly Sequence[]): Promise<PpoDetails> {
+    const planes = await pool.readPlanes();
+    const plane = (name: Plane) => sequences.map((sequence, row) => pool.actions(planes, name, row, sequence));
+    return {
+      old_logprobs: plane('old_logprobs'),
+      ref_logprobs: plane('ref_logprobs'),
+      values: plane('values'),
+      advantages: plane('advantages'),
+      returns: plane('returns'),
+    };
+  }
+
+  private writeRlScalars(config: PpoConfig): void {
+    this.rl.write({
+      kl_coef: config.kl_in === 'reward' ? config.kl_coef : 0,
+      kl_loss_coef: config.kl_in === 'loss' ? config.kl_coef : 0,
+      kl_estimator: KL_ESTIMATORS.indexOf(config.kl_estimator),
+      reward_clip: config.reward_clip,
+      gamma: config.gamma,
+      lambda: config.lambda,
+      whiten: Number(config.whiten_advantages),
+      clip_range_low: config.clip_range_low,
+      clip_range_high: config.clip_range_high,
+      clip_range_value: config.clip_range_value,
+      entropy_coef: config.entropy_coef,
+    });
+  }
+
+  // Programs. Each is built once per (role, shape, pool) and replayed.
+
+  private scoreProgram(role: Role, batches: MicroBatches, pool: TrainingPool, plane: Plane, entropyPlane?: Plane): Promise<Program> {
+    const key = `${role.key} score ${plane} ${entropyPlane ?? ''} ${batches.rows}x${batches.length} pool ${pool.id}`;
+    return this.engine.program(key, async (b) => {
+      const micro = await this.micro(batches, pool);
+      const { logprob, entropy } = this.statisticsOf(b, forward(b, this.engine.trunk, micro, role.adapter));
+      scatterActions(b, { ...micro, ...poolOf(pool), x: logprob, plane });
+      if (entropyPlane) scatterActions(b, { ...micro, ...poolOf(pool), x: entropy, plane: entropyPlane });
+    });
+  }
+
+  private valuesProgram(critic: TrainedRole, batches: MicroBatches, pool: TrainingPool): Promise<Program> {
+    return this.engine.program(`${critic.key} values ${batches.rows}x${batches.length} pool ${pool.id}`, async (b) => {
+      const micro = await this.micro(batches, pool);
+      const state = forward(b, this.engine.trunk, micro, critic.adapter);
+      scatterActions(b, { ...micro, ...poolOf(pool), x: this.valuesOf(b, state, critic), plane: 'values' });
+    });
+  }
+
+  private advantageProgram(pool: TrainingPool): Promise<Program> {
+    return this.engine.program(`advantages pool ${pool.id}`, (b) => {
+      const args = { ...poolOf(pool), scalars: this.rl };
+      tokenRewards(b, args);
+      gae(b, args);
+      poolStatistics(b, { ...args, statistics: this.statistics });
+      whiten(b, args);
+    });
+  }
+
+  private policyProgram(actor: TrainedRole, batches: MicroBatches, pool: TrainingPool): Promise<Program> {
+    return this.engine.program(`${actor.key} policy step ${batches.rows}x${batches.length} pool ${pool.id}`, async (b) => {
+      const micro = await this.micro(batches, pool);
+      const state = forward(b, this.engine.trunk, micro, actor.adapter);
+      this.lossThrough(b, state, actor, (head) => {
+        policyLoss(b, { ...micro, ...poolOf(pool), scalars: this.rl, ...head, statistics: this.statistics });
+      });
+    });
+  }
+
+  private valueProgram(critic: TrainedRole, batches: MicroBatches, pool: TrainingPool): Promise<Program> {
+    return this.engine.program(`${critic.key} value step ${batches.rows}x${batches.length} pool ${pool.id}`, async (b) => {
+      const { trunk } = this.engine;
+      const micro = await this.micro(batches, pool);
+      const state = forward(b, trunk, micro, critic.adapter);
+      const value = this.valuesOf(b, state, critic);
+      const dValue = b.tensor('d value', [state.tokens]);
+      valueLoss(b, { ...micro, ...poolOf(pool), scalars: this.rl, value, dValue, statistics: this.statistics });
+      const dHidden = b.tensor('d hidden', [state.tokens, trunk.config.hidden_size]);
+      const { parameters, gradients } = critic.optimizer;
+      valueHeadBackward(b, {
+        positions: state.tokens,
+        width: trunk.config.hidden_size,
+        hidden: state.hidden,
+        weight: parameters.view('value.weight'),
+        dValue,
+        dHidden,
+        dWeight: gradients.view('value.weight'),
+        dBias: gradients.view('value.bias'),
+      });
+      backward(b, trunk, state, dHidden, { adapter: gradients });
+    });
+  }
+
+  private valuesOf(b: ProgramBuilder, state: ForwardState, critic: TrainedRole): Tensor {
+    const value = b.tensor('value', [state.tokens]);
+    const weights: ParameterSet = critic.optimizer.parameters;
+    const width = this.engine.config.hidden_size;
+    valueHead(b, {
+      positions: state.tokens,
+      width,
+      hidden: state.hidden,
+      weight: weights.view('value.weight'),
+      bias: weights.view('value.bias'),
+      value,
+    });
+    return value;
+  }
+
+  /** The loss head's view of a forward pass: what it needs, and the statistics that it writes. */
+  private statisticsOf(b: ProgramBuilder, state: ForwardState) {
+    const { trunk } = this.engine;
+    const { config } = trunk;
+    const { rows, length, capacity, tokens, rowOf } = state.batch;
+    const targets = b.tensor('targets', [state.tokens]);
+    nextTokens(b, { rows, length, capacity, tokens, rowOf, targets });
+    const head = {
+      positions: state.tokens,
+      width: config.hidden_size,
+      vocab: config.vocab_size,
+      hidden: state.hidden,
+      weight: trunk.weights.view(headRegion(config)),
+      targets,
+      scalars: this.headScalars,
+    };
+    const [logprob, lse, entropy] = [
+      b.tensor('logprob', [state.tokens]),
+      b.tensor('lse', [state.tokens]),
+      b.tensor('entropy', [state.tokens]),
+    ];
+    lossHead(b, { ...head, logprob, lse, entropy });
+    return { head, logprob, lse, entropy };
+  }
+
+  /** Loss head, the loss's coefficients, and the way back into the role's gradients. */
+  private lossThrough(
+    b: ProgramBuilder,
+    state: ForwardState,
+    role: TrainedRole,
+    coefficients: (head: { logprob: Operand; entropy: Operand; dLogprob: Operand; dEntropy: Operand }) => void,
+  ): void {
+    const { trunk } = this.engine;
+    const { head, logprob, lse, entropy } = this.statisticsOf(b, state);
+    const [dLogprob, dEntropy] = [b.tensor('d logprob', [state.tokens]), b.tensor('d entropy', [state.tokens])];
+    coefficients({ logprob, entropy, dLogprob, dEntropy });
+    const dHidden = b.tensor('d hidden', [state.tokens, trunk.config.hidden_size]);
+    const { gradients } = role.optimizer;
+    const dWeight = role.trains === 'base' ? { dWeight: gradients.view(headRegion(trunk.config)) } : {};
+    lossHeadBackward(b, { ...head, lse, entropy, dLogprob, dEntropy, dHidden, ...dWeight });
+    backward(b, trunk, state, dHidden, role.trains === 'base' ? { base: gradients } : { adapter: gradients });
+  }
+
+  // Batches.
+
+  /** Puts sequences and their table on the GPU, in a pool that is large enough. */
+  private async load(sequences: readonly Sequence[], lossOn: 'response' | 'sequence', rewards?: readonly number[]): Promise<TrainingPool> {
+    checkSequences(this.engine.config, sequences);
+    const context = this.engine.config.max_position_embeddings;
+    const longest = sequences.reduce((max, { tokens }) => Math.max(max, tokens.length), 0);
+    const pool = await this.poolFor(sequences.length, Math.min(context + 1, alignUp(longest, 64) + 1));
+    pool.writeTokens(sequences);
+    pool.writeTable(tableEntries(sequences, lossOn, rewards, tokenMeanWeights(sequences, lossOn)));
+    return pool;
+  }
+
+  private async poolFor(rows: number, capacity: number): Promise<TrainingPool> {
+    const old = this.pool;
+    if (old && old.rows >= rows && old.capacity >= capacity) return old;
+    await this.releasePool();
+    this.pool = await TrainingPool.allocate(
+      this.engine.gpu,
+      ++this.pools,
+      Math.max(rows, old?.rows ?? 0),
+      Math.max(capacity, old?.capacity ?? 0),
+    );
+    return this.pool;
+  }
+
+  private async releasePool(): Promise<void> {
+    const { pool } = this;
+    if (!pool) return;
+    this.pool = undefined;
+    await this.engine.gpu.idle();
+    await this.engine.dropProgramsMatching((key) => key.endsWith(` pool ${pool.id}`) && !/ (decode|prefill) /.test(key));
+    pool.release();
+  }
+
+  private cut(sequences: readonly Sequence[], order: readonly number[], microBatch: number): MicroBatches {
+    const { rows, capacity } = this.pool!;
+    return cutMicroBatches(sequences, order, { microBatch, tokenBudget: this.tokenBudget, scratchRow: rows, capacity });
+  }
+
+  /** Runs a micro-batch program over all parts, each with its list of rows. */
+  private async each(batches: MicroBatches, program: Program, signal: AbortSignal | undefined): Promise<void> {
+    const rowOf = await this.rowList(batches.rows);
+    for (const part of batches.parts) {
+      this.engine.gpu.write(rowOf, part);
+      await program.run(signal);
+    }
+  }
+
+  /** What kernels see of a micro-batch: its shape, and where its tokens come from. */
+  private async micro({ rows, length }: MicroBatches, pool: TrainingPool) {
+    return { rows, length, capacity: pool.capacity, tokens: pool.tokens, rowOf: await this.rowList(rows) };
+  }
+
+  private async rowList(rows: number): Promise<BufferView> {
+    let list = this.rowLists.get(rows);
+    if (!list) this.rowLists.set(rows, (list = await this.engine.gpu.allocate('micro-batch rows', rows * 4)));
+    return list;
+  }
+
+  async release(): Promise<void> {
+    await this.releasePool();
+    const { gpu } = this.engine;
+    for (const view of [this.statistics, this.headScalars.view, this.rl.view, this.dropout.view, ...this.rowLists.values()])
+      gpu.release(view);
+    this.statisticsRing.release();
+    this.normRing.release();
+  }
+}
+
+const SCORE_ROWS = 256;
+
+const allRows = (sequences: readonly Sequence[]): number[] => sequences.map((_, row) => row);
+
+const poolOf = ({ pool, capacity, rollouts, planes }: TrainingPool) => ({ pool, capacity, rollouts, planes });
+
+/** First and last action of each sequence, as positions that predict a token. */
+function tableEntries(
+  sequences: readonly Sequence[],
+  lossOn: 'response' | 'sequence',
+  rewards: readonly number[] | undefined,
+  weights: readonly number[],
+): RolloutEntry[] {
+  return sequences.map(({ tokens, prompt_length }, row) => ({
+    first: lossOn === 'sequence' ? 0 : prompt_length - 1,
+    end: tokens.length - 1,
+    weight: weights[row]!,
+    reward: rewards?.[row] ?? 0,
+  }));
+}
+
+/** Every target token of the batch weighs the same. */
+function tokenMeanWeights(sequences: readonly Sequence[], lossOn: 'response' | 'sequence'): number[] {
+  const targets = ({ tokens, prompt_length }: Sequence) => tokens.length - (lossOn === 'sequence' ? 1 : prompt_length);
+  const total = sequences.reduce((sum, sequence) => sum + targets(sequence), 0);
+  return sequences.map(() => 1 / total);
+}
+
+/** tokenWeights over the rows of a minibatch; 0 for the others. */
+function minibatchWeights(sequences: readonly Sequence[], part: readonly number[], aggregation: PpoConfig['loss_aggregation']): number[] {
+  const inside = new Set(part);
+  const lengths = sequences.map(({ tokens, prompt_length }, row) => (inside.has(row) ? tokens.length - prompt_length : 0));
+  return tokenWeights(aggregation, lengths);
+}

@@ -1,0 +1,186 @@
+/**
+ * The page's side of the protocol. It outlives its worker: a worker that hangs, fails or does not stop in time is ended, the next
+ * command starts another, and the last checkpoint stays here.
+ */
+import { type Remote, releaseProxy, transfer, wrap } from 'comlink';
+import { LabError } from '../base/errors.ts';
+import type {
+  AdapterExport,
+  Answer,
+  CheckpointMessage,
+  DeviceReport,
+  ModelRequest,
+  PolicyInfo,
+  RunEnd,
+  RunRequest,
+  TrainerApi,
+  WorkerMessage,
+} from './protocol.ts';
+
+/** A run that does not end within this many milliseconds of a stop is ended with its worker. */
+const STOP_PATIENCE = 200;
+/** Seconds without a sign of life after which a running worker counts as hung. Counted in ticks: a frozen tab has none. */
+const STALL_TICKS = 120;
+
+type Listener = (message: WorkerMessage) => void;
+
+/** One worker and what belongs to it. The comlink proxy lives as long: a proxy that is collected leaves its calls unanswered. */
+interface Connection {
+  readonly worker: Worker;
+  readonly api: Remote<TrainerApi>;
+  readonly port: MessagePort;
+  /** Rejects when the worker ends, whatever it was doing. */
+  readonly ended: Promise<never>;
+  end(reason: LabError): void;
+}
+
+/** Code of the error that a command meets when its worker is ended on purpose. */
+export const WORKER_STOPPED = 'worker-stopped';
+
+const stopped = () => new LabError(WORKER_STOPPED, 'The worker was stopped.', 'Start again; a run with a checkpoint goes on from there.');
+
+export class TrainerClient {
+  private connection: Connection | undefined;
+  private lastCheckpoint: CheckpointMessage | undefined;
+  private running: Promise<RunEnd> | undefined;
+  private paused = false;
+  private silentTicks = 0;
+
+  constructor(private readonly listener: Listener) {}
+
+  /** Where a stopped run can go on. */
+  get checkpoint(): CheckpointMessage | undefined {
+    return this.lastCheckpoint;
+  }
+
+  openDevice(): Promise<DeviceReport> {
+    return this.ask((api) => api.openDevice());
+  }
+
+  /** Progress goes to the listener as `loading` messages. */
+  loadModel(request: ModelRequest): Promise<PolicyInfo> {
+    return this.ask((api) => api.loadModel(request));
+  }
+
+  /**
+   * Resolves when the run has ended by itself or by `stop`. Without `resume` the last checkpoint is dropped.
+   * @throws LabError for whatever ended it otherwise; the last checkpoint stays.
+   */
+  async run(request: RunRequest): Promise<RunEnd> {
+    if (!request.resume) this.lastCheckpoint = undefined;
+    const watch = setInterval(() => this.watch(), 1000);
+    this.silentTicks = 0;
+    this.running = this.ask((api) => api.run(request)).catch((error: unknown) => {
+      if (error instanceof LabError && error.code === WORKER_STOPPED) return 'stopped';
+      throw error;
+    });
+    try {
+      return await this.running;
+    } finally {
+      clearInterval(watch);
+      this.running = undefined;
+    }
+  }
+
+  pause(): void {
+    void this.connection?.api.pause();
+  }
+
+  resume(): void {
+    void this.connection?.api.resume();
+  }
+
+  step(): void {
+    void this.connection?.api.step();
+  }
+
+  /**
+   * Resolves once the run has ended, after 250 ms at the latest; true when the worker had to go for that. Without a run, whatever
+   * the worker does is given up.
+   */
+  async stop(): Promise<boolean> {
+    const { running, connection } = this;
+    if (!connection) return false;
+    if (!running) {
+      connection.end(stopped());
+      return true;
+    }
+    const ended = running.then(
+      () => false,
+      () => false, // Whoever awaits `run` hears of the error.
+    );
+    void connection.api.stop();
+    const late = new Promise<boolean>((resolve) => setTimeout(() => resolve(true), STOP_PATIENCE));
+    const hard = await Promise.race([ended, late]);
+    if (hard) connection.end(stopped());
+    return hard;
+  }
+
+  exportAdapter(): Promise<AdapterExport> {
+    return this.ask((api) => api.exportAdapter());
+  }
+
+  loseDevice(): void {
+    void this.connection?.api.loseDevice();
+  }
+
+  private async ask<T>(command: (api: Remote<TrainerApi>) => Promise<Answer<T>>): Promise<T> {
+    const { api, ended } = (this.connection ??= this.connect());
+    const result = await Promise.race([command(api), ended]);
+    if ('value' in result) return result.value;
+    const { code, message, remedy } = result.error;
+    throw new LabError(code, message, remedy);
+  }
+
+  private connect(): Connection {
+    const worker = new Worker(new URL('./trainer.worker.ts', import.meta.url), { type: 'module', name: 'trainer' });
+    const api = wrap<TrainerApi>(worker);
+    const { port1: port, port2 } = new MessageChannel();
+    let reject: (reason: LabError) => void;
+    const ended = new Promise<never>((_, fail) => (reject = fail));
+    ended.catch(() => undefined); // It is raced against; nobody has to be waiting when the worker ends.
+    const connection: Connection = {
+      worker,
+      api,
+      port,
+      ended,
+      end: (reason) => {
+        if (this.connection === connection) this.connection = undefined;
+        reject(reason);
+        port.close();
+        api[releaseProxy]();
+        worker.terminate();
+      },
+    };
+    port.onmessage = ({ data }: MessageEvent<WorkerMessage>) => this.receive(data);
+    worker.onerror = ({ message }) =>
+      connection.end(
+        new LabError(
+          'worker-failed',
+          `The training worker failed: ${message || 'its program could not be loaded'}.`,
+          'Run again, which starts a new worker; a run with a checkpoint goes on from there.',
+        ),
+      );
+    void api.connect(transfer(port2, [port2]));
+    return connection;
+  }
+
+  private receive(message: WorkerMessage): void {
+    this.silentTicks = 0;
+    if (message.type === 'beat') return;
+    if (message.type === 'checkpoint') this.lastCheckpoint = message;
+    if (message.type === 'state') this.paused = message.state === 'paused';
+    this.listener(message);
+  }
+
+  private watch(): void {
+    if (this.paused || ++this.silentTicks < STALL_TICKS) return;
+    this.connection?.end(
+      new LabError(
+        'worker-stalled',
+        `The training worker has not answered for ${STALL_TICKS} seconds and was ended.`,
+        'Resume the run from its last checkpoint, or start it again with a smaller model.',
+      ),
+    );
+  }
+}

@@ -1,0 +1,96 @@
+/**
+ * What the page and the training worker say to each other: commands and answers over comlink, everything that a run says while it
+ * goes on over a port of its own. Both sides are typed here, and every message of a run carries the number of that run.
+ */
+import type { ErrorRecord } from '../base/errors.ts';
+import type { AdapterDescription } from '../gpu/device.ts';
+import type { Config } from '../rft/config.ts';
+import type { ProgressEvent, RunEvent, Stage } from '../rft/events.ts';
+import type { AdapterExport, PolicyInfo } from '../rft/policy.ts';
+
+export type { AdapterDescription, AdapterExport, PolicyInfo };
+
+export type Backend = 'webgpu' | 'cpu';
+
+export interface DeviceReport {
+  readonly adapter: AdapterDescription;
+  /** Bytes. */
+  readonly maxBufferSize: number;
+}
+
+export interface ModelRequest {
+  readonly name: string;
+  readonly backend: Backend;
+  /** Absolute address of the folder that the page lies in; models are below it, in `models/`. */
+  readonly base: string;
+}
+
+/** A question file: JSON or JSONL as text. */
+export interface DataFile {
+  readonly name: string;
+  readonly text: string;
+}
+
+export interface RunRequest {
+  /** Counts the runs of a page; messages of an earlier run are told apart by it. */
+  readonly run: number;
+  readonly config: Config;
+  readonly train: DataFile;
+  readonly test: DataFile;
+  readonly appVersion: string;
+  /** An encoded checkpoint to go on from. */
+  readonly resume?: Uint8Array;
+  /** Pauses after the first step. */
+  readonly stepwise: boolean;
+}
+
+export type RunEnd = 'done' | 'stopped';
+
+/** comlink would cross an Error as a bare message, so a refusal crosses as a record. */
+export type Answer<T> = { readonly value: T } | { readonly error: ErrorRecord };
+
+export interface TrainerApi {
+  /** The port on which `WorkerMessage`s go out. */
+  connect(port: MessagePort): void;
+  openDevice(): Promise<Answer<DeviceReport>>;
+  loadModel(request: ModelRequest): Promise<Answer<PolicyInfo>>;
+  /** Resolves when the run has ended. */
+  run(request: RunRequest): Promise<Answer<RunEnd>>;
+  pause(): void;
+  resume(): void;
+  /** Goes on to the end of the next batch, SFT step or PPO update, and pauses there. */
+  step(): void;
+  stop(): void;
+  exportAdapter(): Promise<Answer<AdapterExport>>;
+  /** For tests: the device goes away as it does when a driver resets. */
+  loseDevice(): void;
+}
+
+export interface LoadingMessage {
+  readonly type: 'loading';
+  /** Bytes, of all files together. */
+  readonly loaded: number;
+  /** Unknown where the server does not tell. */
+  readonly total: number | undefined;
+}
+
+export interface CheckpointMessage {
+  readonly type: 'checkpoint';
+  readonly run: number;
+  readonly stage: Stage;
+  readonly step: number;
+  /** See `encodeCheckpoint`. */
+  readonly bytes: Uint8Array;
+}
+
+export type SessionState = 'running' | 'pausing' | 'paused';
+
+export type WorkerMessage =
+  | LoadingMessage
+  | CheckpointMessage
+  | { readonly type: 'events'; readonly run: number; readonly events: readonly RunEvent[] }
+  /** Inside one call of the policy; no part of the run's record. */
+  | { readonly type: 'progress'; readonly run: number; readonly progress: ProgressEvent }
+  | { readonly type: 'state'; readonly run: number; readonly state: SessionState }
+  /** The worker's event loop turns. */
+  | { readonly type: 'beat' };

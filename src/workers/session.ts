@@ -1,0 +1,116 @@
+/**
+ * One run under the reader's control. The pipeline is a generator, so pausing is not asking for the next event, a step is asking
+ * until one piece of work is done, and stopping is aborting its signal.
+ */
+import { StoppedError } from '../base/errors.ts';
+import type { RunEvent } from '../rft/events.ts';
+import type { RunEnd, SessionState } from './protocol.ts';
+
+export interface SessionSource {
+  (signal: AbortSignal, now: () => number): AsyncGenerator<RunEvent, void>;
+}
+
+export interface SessionListener {
+  event(event: RunEvent): void;
+  state(state: SessionState): void;
+}
+
+/** Longest that the loop goes on without letting commands in, in milliseconds. */
+const BREATH = 16;
+
+/** An event that ends a piece of work: a batch of responses, an SFT step or a PPO update. */
+const endsStep = (event: RunEvent): boolean => event.type === 'progress';
+
+export class RunSession {
+  private readonly controller = new AbortController();
+  private mode: 'running' | 'stepping' | 'paused';
+  /** Set while the loop waits to be let on. */
+  private letOn: (() => void) | undefined;
+  private pausedSince: number | undefined;
+  private pausedFor = 0;
+  private lastBreath = performance.now();
+
+  constructor(
+    private readonly source: SessionSource,
+    private readonly listener: SessionListener,
+    options: { readonly stepwise?: boolean } = {},
+  ) {
+    this.mode = options.stepwise ? 'stepping' : 'running';
+  }
+
+  /**
+   * Drives the pipeline to its end.
+   * @throws what the pipeline throws, a stop apart.
+   */
+  async run(): Promise<RunEnd> {
+    const { signal } = this.controller;
+    const events = this.source(signal, () => this.clock());
+    this.listener.state('running');
+    try {
+      while (await this.mayGoOn()) {
+        const { value, done } = await events.next();
+        if (done) return 'done';
+        this.listener.event(value);
+        if (this.mode === 'stepping' && endsStep(value)) this.mode = 'paused';
+      }
+      await events.return();
+      return 'stopped';
+    } catch (error) {
+      if (signal.aborted && error instanceof StoppedError) return 'stopped';
+      throw error;
+    }
+  }
+
+  pause(): void {
+    if (this.mode === 'paused') return;
+    this.mode = 'paused';
+    this.listener.state('pausing');
+  }
+
+  resume(): void {
+    this.goOn('running');
+  }
+
+  step(): void {
+    this.goOn('stepping');
+  }
+
+  stop(): void {
+    this.controller.abort();
+    this.letOn?.();
+  }
+
+  private goOn(mode: 'running' | 'stepping'): void {
+    this.mode = mode;
+    this.listener.state('running');
+    this.letOn?.();
+  }
+
+  /** False once the run is to stop; waits while it is paused. */
+  private async mayGoOn(): Promise<boolean> {
+    const { signal } = this.controller;
+    if (performance.now() - this.lastBreath > BREATH) {
+      await new Promise((resolve) => setTimeout(resolve, 0)); // A policy on the CPU never waits for anything else.
+      this.lastBreath = performance.now();
+    }
+    if (this.mode === 'paused' && !signal.aborted) {
+      this.pausedSince = performance.now();
+      const open = new Promise<void>((resolve) => (this.letOn = resolve));
+      this.listener.state('paused');
+      await open;
+      this.letOn = undefined;
+      this.pausedFor = this.pausedTime();
+      this.pausedSince = undefined;
+    }
+    return !signal.aborted;
+  }
+
+  private pausedTime(): number {
+    return this.pausedFor + (this.pausedSince === undefined ? 0 : performance.now() - this.pausedSince);
+  }
+
+  /** Milliseconds of work: it stands still while the run is paused. */
+  private clock(): number {
+    return performance.now() - this.pausedTime();
+  }
+}

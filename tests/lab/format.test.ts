@@ -1,0 +1,25 @@
+import { readFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { APP_VERSION } from '../../src/base/version.ts';
+import { bytes, duration, percent, points, rate, tick } from '../../src/lab/format.ts';
+
+test('the version is that of the package', () => {
+  expect(APP_VERSION).toBe((JSON.parse(readFileSync('package.json', 'utf8')) as { version: string }).version);
+});
+
+test('shares and their differences', () => {
+  expect(percent(0.4567)).toBe('45.7 %');
+  expect(points(0.123)).toBe('+12.3');
+  expect(points(-0.123)).toBe('−12.3');
+  expect(points(-0.0001)).toBe('±0.0');
+});
+
+test('durations', () => {
+  expect([400, 12_400, 59_700, 65_000, 3_725_000].map(duration)).toEqual(['0.4 s', '12 s', '1 min 00 s', '1 min 05 s', '1 h 02 min']);
+});
+
+test('bytes, rates and ticks', () => {
+  expect([999, 1500, 25_000_000].map(bytes)).toEqual(['999 B', '1.5 kB', '25 MB']);
+  expect([2.13, 0.1].map(rate)).toEqual(['2.1/s', '6.0/min']);
+  expect([-0.2, 0, 0.30000000000000004].map(tick)).toEqual(['−0.2', '0', '0.3']);
+});

@@ -1,0 +1,25 @@
+import { expect, test } from 'vitest';
+import { ProgressMeter } from '../../src/lab/progress.ts';
+
+test('rate and time left stay hidden until three rises', () => {
+  const meter = new ProgressMeter();
+  const rates = [0, 1, 2, 3].map((done) => meter.update('sft', done, 10, done * 500).rate);
+  expect(rates).toEqual([undefined, undefined, undefined, 2]);
+  expect(meter.update('sft', 4, 10, 2000).secondsLeft).toBeCloseTo(3);
+});
+
+test('the bar never jumps back, and starts over with other work', () => {
+  const meter = new ProgressMeter();
+  meter.update('ppo', 1, 4, 0, 0.9);
+  expect(meter.update('ppo', 1, 4, 100).fraction).toBe(0.475);
+  expect(meter.update('ppo', 2, 4, 200).fraction).toBe(0.5);
+  expect(meter.update('ppo', 1, 4, 300).fraction).toBe(0.5);
+  expect(meter.update('evaluate_after', 0, 4, 300).fraction).toBe(0);
+});
+
+test('a pause does not slow the rate', () => {
+  const meter = new ProgressMeter();
+  for (const done of [0, 1, 2, 3]) meter.update('sft', done, 10, done * 500);
+  meter.skipTo(100_000);
+  expect(meter.update('sft', 4, 10, 100_500).rate).toBeCloseTo(2);
+});

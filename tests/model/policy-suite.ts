@@ -1,0 +1,221 @@
+/** What every Policy owes, on every backend: agreement with the others, determinism, exact resumption, and a PPO that learns. */
+import { describe, expect, test } from 'vitest';
+import { StoppedError } from '../../src/base/errors.ts';
+import { Seed } from '../../src/base/random.ts';
+import { type Generation, LORA_TARGETS, type LoraConfig, type Policy, type Sequence } from '../../src/rft/policy.ts';
+import type { Lane } from '../../src/gpu/lanes.ts';
+import { expectClose } from '../kernels/harness.ts';
+import { type Backend, PPO, STEP, goldenSequences, openGolden } from './policies.ts';
+
+const LORA: LoraConfig = { rank: 2, alpha: 8, rslora: false, dropout: 0, targets: LORA_TARGETS };
+const SAMPLING = { temperature: 1, top_k: 0, top_p: 1, max_new_tokens: 8 };
+const PROMPTS = [[5, 9, 12], [7], [30, 31, 32, 33, 34, 35, 36], [2, 2], [60, 4, 19, 3]];
+
+const generate = (policy: Policy, prompts = PROMPTS, sampling = SAMPLING) =>
+  policy.generate({ prompts, adapter: 'policy', sampling, seed: Seed.of(3) });
+
+/** A policy that SFT has moved off its base, so that B is not zero. */
+async function trained(backend: Backend, lora = LORA): Promise<Policy> {
+  const policy = await openGolden('llama', backend);
+  await policy.attachAdapter(lora, Seed.of(1));
+  for (let i = 0; i < 3; i++)
+    await policy.sftStep({ sequences: goldenSequences('llama'), loss_on: 'response', micro_batch: 0 }, STEP, Seed.of(2));
+  return policy;
+}
+
+const rollouts = (generations: readonly Generation[]) => ({
+  sequences: generations as readonly Sequence[],
+  sampling_logprobs: generations.map(({ logprobs }) => logprobs),
+});
+
+export function policySuite(backend: Backend): void {
+  describe(`policy on ${backend}`, () => {
+    test('an untouched policy scores its own rollouts with ratio 1 and no KL, and as its sampler did', async () => {
+      const policy = await trained(backend);
+      await policy.beginRl(Seed.of(4));
+      const generations = await generate(policy);
+      const rewards = generations.map((_, i) => i % 2);
+      const { metrics } = await policy.ppoUpdate({ ...rollouts(generations), rewards }, { ...PPO, train_actor: true });
+      expect(metrics.ratio_mean).toBeCloseTo(1, 5);
+      expect(metrics.ratio_max).toBeCloseTo(1, 5);
+      expect(Math.abs(metrics.approx_kl)).toBeLessThan(1e-6);
+      expect(Math.abs(metrics.kl)).toBeLessThan(1e-6);
+      expect(metrics.clip_ratio).toBe(0);
+      expect(metrics.sampler_gap).toBeLessThan(1e-4);
+      expect(metrics.actor_grad_norm).toBeGreaterThan(0);
+    });
+
+    test('the sampler’s log-probs are the training kernel’s', async () => {
+      const policy = await trained(backend);
+      const generations = await generate(policy);
+      const scores = await policy.score(generations, { adapter: 'policy', temperature: 1 });
+      generations.forEach(({ logprobs }, i) => expectClose(logprobs, scores[i]!.logprobs, 1e-4));
+    });
+
+    test('a rollout does not depend on the batch it is drawn in', async () => {
+      const policy = await trained(backend);
+      const together = await generate(policy);
+      const alone = await generate(policy, [PROMPTS[0]!]);
+      expect([...alone[0]!.tokens]).toEqual([...together[0]!.tokens]);
+    });
+
+    test('SFT overfits a batch, and lora_B moves', async () => {
+      const policy = await openGolden('llama', backend);
+      await policy.attachAdapter({ ...LORA, rank: 4 }, Seed.of(1));
+      const losses: number[] = [];
+      for (let i = 0; i < 25; i++) {
+        losses.push(
+          (
+            await policy.sftStep(
+              { sequences: goldenSequences('llama'), loss_on: 'response', micro_batch: 0 },
+              { ...STEP, learning_rate: 3e-2 },
+              Seed.of(2),
+            )
+          ).loss,
+        );
+      }
+      expect(losses.at(-1)!).toBeLessThan(losses[0]! * 0.6);
+      const { tensors } = await policy.checkpoint();
+      expect(tensors.policy!.some((value) => value !== 0)).toBe(true);
+    });
+
+    test('PPO raises the share of a rewarded token', async () => {
+      const policy = await openGolden('llama', backend);
+      await policy.attachAdapter({ ...LORA, rank: 4 }, Seed.of(1));
+      await policy.beginRl(Seed.of(4));
+      const means: number[] = [];
+      for (let update = 0; update < 12; update++) {
+        const prompts = Array.from({ length: 16 }, (_, i) => PROMPTS[i % PROMPTS.length]!);
+        const sampling = { ...SAMPLING, max_new_tokens: 4 };
+        const generations = await policy.generate({ prompts, adapter: 'policy', sampling, seed: Seed.of(5).derive(update) });
+        const rewards = generations.map(
+          ({ tokens, prompt_length }) => [...tokens.slice(prompt_length)].filter((token) => token < 20).length / 4,
+        );
+        means.push(rewards.reduce((a, b) => a + b, 0) / rewards.length);
+        await policy.ppoUpdate(
+          { ...rollouts(generations), rewards },
+          { ...PPO, ppo_epochs: 2, minibatches: 2, actor: { ...STEP, learning_rate: 2e-2 }, seed: Seed.of(6).derive(update) },
+        );
+      }
+      const mean = (values: number[]) => values.reduce((a, b) => a + b, 0) / values.length;
+      expect(mean(means.slice(-4))).toBeGreaterThan(mean(means.slice(0, 4)) + 0.1);
+    });
+
+    test('the same seed gives the same bytes, and a restored checkpoint goes on to the same bytes', async () => {
+      const go = async (policy: Policy, from: number, to: number) => {
+        for (let update = from; update < to; update++) {
+          const generations = await policy.generate({
+            prompts: PROMPTS,
+            adapter: 'policy',
+            sampling: SAMPLING,
+            seed: Seed.of(5).derive(update),
+          });
+          const rewards = generations.map(({ tokens }) => tokens.length % 3);
+          await policy.ppoUpdate(
+            { ...rollouts(generations), rewards },
+            { ...PPO, ppo_epochs: 2, minibatches: 2, seed: Seed.of(6).derive(update) },
+          );
+        }
+      };
+      const begin = async () => {
+        const policy = await trained(backend);
+        await policy.beginRl(Seed.of(4));
+        return policy;
+      };
+      const bytes = async (policy: Policy) => Buffer.from((await policy.exportAdapter())['adapter_model.safetensors']).toString('base64');
+      const first = await begin();
+      await go(first, 0, 2);
+      const halfway = await first.checkpoint();
+      await go(first, 2, 4);
+      const second = await begin();
+      await go(second, 0, 4);
+      expect(await bytes(second)).toBe(await bytes(first));
+      const resumed = await openGolden('llama', backend);
+      await resumed.restore(halfway);
+      await go(resumed, 2, 4);
+      expect(await bytes(resumed)).toBe(await bytes(first));
+      const { tensors } = await resumed.checkpoint();
+      const straight = await first.checkpoint();
+      for (const [name, values] of Object.entries(straight.tensors)) expect(tensors[name], name).toEqual(values);
+    });
+
+    test('a stop ends the work and leaves the policy usable', async () => {
+      const policy = await trained(backend);
+      const stop = new AbortController();
+      stop.abort();
+      await expect(
+        policy.generate({ prompts: PROMPTS, adapter: 'policy', sampling: SAMPLING, seed: Seed.of(3) }, stop.signal),
+      ).rejects.toThrow(StoppedError);
+      expect(await generate(policy)).toHaveLength(PROMPTS.length);
+    });
+
+    test('untargeted projections stay exactly zero', async () => {
+      const policy = await trained(backend, { ...LORA, targets: ['q_proj', 'down_proj'] });
+      const files = await policy.exportAdapter();
+      const again = await openGolden('llama', backend);
+      await again.importAdapter(files);
+      const [before, after] = [(await policy.checkpoint()).tensors.policy!, (await again.checkpoint()).tensors.policy!];
+      expect(after).toEqual(before);
+    });
+
+    test.each([
+      ['an empty prompt', [[]], /Prompt 0 is empty/],
+      ['an unknown token', [[1, 61]], /token 61; the model knows 0 to 60/],
+      ['a prompt as long as the context', [Array.from({ length: 64 }, () => 1)], /context/],
+    ])('refuses %s by name', async (_, prompts, message) => {
+      const policy = await openGolden('llama', backend);
+      await expect(policy.generate({ prompts, adapter: 'base', sampling: SAMPLING, seed: Seed.of(1) })).rejects.toThrow(message);
+    });
+  });
+}
+
+/** Engine and CPU policy agree. */
+export function agreementSuite(lane: Lane): void {
+  test(`CPU policy and engine agree on greedy and sampled tokens and on every metric of a PPO update, lane ${lane}`, async () => {
+    const [cpu, gpu] = [await openGolden('llama', 'cpu'), await openGolden('llama', lane)];
+    for (const policy of [cpu, gpu]) {
+      await policy.attachAdapter(LORA, Seed.of(1));
+      await policy.sftStep({ sequences: goldenSequences('llama'), loss_on: 'response', micro_batch: 0 }, STEP, Seed.of(2));
+      await policy.beginRl(Seed.of(4));
+    }
+    for (const sampling of [
+      SAMPLING,
+      { ...SAMPLING, temperature: 0 },
+      { ...SAMPLING, top_k: 5 },
+      { ...SAMPLING, temperature: 0.7, top_p: 0.8 },
+    ]) {
+      const [expected, actual] = [await generate(cpu, PROMPTS, sampling), await generate(gpu, PROMPTS, sampling)];
+      expected.forEach((generation, i) => {
+        expect([...actual[i]!.tokens]).toEqual([...generation.tokens]);
+        expect(actual[i]!.finished).toBe(generation.finished);
+        expectClose(actual[i]!.logprobs, generation.logprobs, 1e-4);
+      });
+    }
+    const generations = await generate(cpu);
+    const rewards = generations.map((_, i) => i * 0.3);
+    for (const config of [
+      PPO,
+      {
+        ...PPO,
+        ppo_epochs: 3,
+        minibatches: 2,
+        loss_aggregation: 'token' as const,
+        kl_in: 'loss' as const,
+        kl_estimator: 'k3' as const,
+        entropy_coef: 0.02,
+      },
+    ]) {
+      const expected = await cpu.ppoUpdate({ ...rollouts(generations), rewards }, config, { details: true });
+      const actual = await gpu.ppoUpdate({ ...rollouts(generations), rewards }, config, { details: true });
+      for (const [name, value] of Object.entries(expected.metrics)) {
+        expect(
+          Math.abs(actual.metrics[name as 'kl'] - (value as number)),
+          `${name}: ${actual.metrics[name as 'kl']} for ${value}`,
+        ).toBeLessThan(2e-3 * Math.max(0.1, Math.abs(value as number)));
+      }
+      for (const name of ['old_logprobs', 'ref_logprobs', 'values', 'advantages', 'returns'] as const) {
+        expected.details![name].forEach((row, i) => expectClose(actual.details![name][i]!, row, 2e-3, `${name} of sequence ${i}`));
+      }
+    }
+  });
+}

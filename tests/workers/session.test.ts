@@ -1,0 +1,112 @@
+import { describe, expect, test } from 'vitest';
+import { type RunEvent, withoutTime } from '../../src/rft/events.ts';
+import { runPipeline } from '../../src/rft/pipeline.ts';
+import type { SessionState } from '../../src/workers/protocol.ts';
+import { RunSession } from '../../src/workers/session.ts';
+import { collect, toyConfig, toyData } from '../rft/fixtures.ts';
+import { TabularPolicy } from '../rft/tabular-policy.ts';
+
+const data = await toyData();
+const config = toyConfig();
+const unbroken = (await collect(runPipeline(new TabularPolicy(), config, data))).map(withoutTime);
+
+/** A session whose listener hands each event and state on to `react`. */
+function session(react: (session: RunSession, seen: RunEvent | SessionState) => void, options: { stepwise?: boolean } = {}) {
+  const events: RunEvent[] = [];
+  const states: SessionState[] = [];
+  const made: RunSession = new RunSession(
+    (signal, now) => runPipeline(new TabularPolicy(), config, data, { signal, now }),
+    {
+      event: (event) => {
+        events.push(event);
+        react(made, event);
+      },
+      state: (state) => {
+        states.push(state);
+        react(made, state);
+      },
+    },
+    options,
+  );
+  return { session: made, events, states };
+}
+
+const soon = (work: () => void) => setTimeout(work, 0);
+
+describe('pausing and stepping change no byte', () => {
+  test('step by step to the end', async () => {
+    const {
+      session: stepped,
+      events,
+      states,
+    } = session(
+      (it, seen) => {
+        if (seen === 'paused') soon(() => it.step());
+      },
+      { stepwise: true },
+    );
+    expect(await stepped.run()).toBe('done');
+    expect(events.map(withoutTime)).toEqual(unbroken);
+    const pieces = events.filter(({ type }) => type === 'progress').length;
+    expect(states.filter((state) => state === 'paused')).toHaveLength(pieces);
+  });
+
+  test('paused at every tenth event and resumed', async () => {
+    let count = 0;
+    const { session: paused, events } = session((it, seen) => {
+      if (seen === 'paused') soon(() => it.resume());
+      else if (typeof seen === 'object' && ++count % 10 === 0) it.pause();
+    });
+    expect(await paused.run()).toBe('done');
+    expect(events.map(withoutTime)).toEqual(unbroken);
+  });
+});
+
+test('a step ends with the first piece of work that is done', async () => {
+  let steps = 0;
+  const { session: stepped, events } = session(
+    (it, seen) => {
+      if (seen === 'paused') soon(() => (++steps < 3 ? it.step() : it.stop()));
+    },
+    { stepwise: true },
+  );
+  expect(await stepped.run()).toBe('stopped');
+  expect(events.filter(({ type }) => type === 'progress')).toHaveLength(3);
+  expect(events.at(-1)?.type).toBe('progress');
+});
+
+test('a stop ends a running and a paused run', async () => {
+  const running = session((it, seen) => {
+    if (typeof seen === 'object' && seen.type === 'metric' && seen.stage === 'ppo') it.stop();
+  });
+  expect(await running.session.run()).toBe('stopped');
+  expect(running.events.some(({ type }) => type === 'done')).toBe(false);
+  const paused = session((it, seen) => {
+    if (seen === 'running') it.pause();
+    if (seen === 'paused') soon(() => it.stop());
+  });
+  expect(await paused.session.run()).toBe('stopped');
+  expect(paused.events).toEqual([]);
+});
+
+test('time stands still while the run is paused', async () => {
+  const { session: paused, events } = session((it, seen) => {
+    if (seen === 'paused') setTimeout(() => it.resume(), 300);
+    else if (typeof seen === 'object' && seen.type === 'run') it.pause();
+  });
+  const start = performance.now();
+  await paused.run();
+  const work = events.at(-1)!.time_ms!;
+  expect(performance.now() - start - work).toBeGreaterThan(280);
+});
+
+test('what the pipeline throws reaches the caller', async () => {
+  const bad = new RunSession(
+    (signal) => runPipeline(new TabularPolicy(), { ...config, data: { ...config.data, sha256: '0'.repeat(64) } }, data, { signal }),
+    {
+      event: () => undefined,
+      state: () => undefined,
+    },
+  );
+  await expect(bad.run()).rejects.toMatchObject({ code: 'bad-input' });
+});
