@@ -7,7 +7,7 @@ import { frozenQuestions } from '../../scripts/freeze-questions.ts';
 import { problemKey } from '../../src/rft/tasks/kinds.ts';
 
 const seed = Seed.of(5);
-const COUNT = 4000;
+const COUNT = 2500;
 const documents = Array.from({ length: COUNT }, (_, i) => corpusDocument(seed, i, { tasks: TASKS }));
 const share = (of: (document: CorpusDocument) => boolean) => documents.filter(of).length / COUNT;
 

@@ -40,8 +40,10 @@ function molarMassMistakes(formula: string): string[] {
   return [...new Set(wrong)].filter((text) => text !== sum(terms));
 }
 
-const constants = ({ X }: Quantities) =>
-  Object.fromEntries(parts(X!).flatMap(([element]) => [[element, ELEMENTS[element]![0]], [`Z${element}`, ELEMENTS[element]![1]]])); // prettier-ignore
+const NUMBERS = Object.fromEntries(Object.entries(ELEMENTS).flatMap(([element, [mass, number]]) => [[element, mass], [`Z${element}`, number]])); // prettier-ignore
+
+/** Nothing for a text that isn't a formula, such as CO2x. */
+const constants = ({ X }: Quantities) => (/^(?:[A-Z][a-z]?\d*)+$/.test(X!) ? NUMBERS : {});
 
 const massOf = (formula: string) => parts(formula).reduce((total, [element, count]) => total + count * ELEMENTS[element]![0], 0);
 

@@ -30,7 +30,7 @@ export interface Kind {
   readonly words?: readonly string[];
   /** One value per slot. */
   draw(rng: Random): Quantities;
-  /** What the formulas may use besides the numbers of the stem, such as the masses of elements. */
+  /** What the formulas may use besides the numbers of the stem, such as the masses of elements; a formula with a name that is not here has no value. */
   constants?(q: Quantities): Readonly<Record<string, number>>;
   /** In order: `symbol=expression` over numbers of the stem, constants and earlier symbols. The last symbol is the result. */
   solution(q: Quantities): readonly string[];
@@ -104,22 +104,25 @@ function distractors(kind: Kind, q: Quantities, right: Derivation, low: number, 
   const unit = 10 ** -decimals(key);
   const wrong = rng.shuffle(kind.mistakes(q).flatMap((formulas) => derive(kind, q, formulas)?.result ?? []));
   const anchor = Number(rng.pick([key, ...wrong]));
-  const near = [
-    anchor * 2,
-    anchor / 2,
-    anchor * 10,
-    anchor / 10,
-    ...[1, -1, 2, -2, 3, -3, 4, 10, -10, 20, -20].map((d) => anchor + d * unit),
-  ];
+  const scaled = [2, 1 / 2, 10, 1 / 10].map((factor) => anchor * factor);
+  const near = [...scaled, ...[1, -1, 2, -2, 3, -3, 4, 10, -10, 20, -20].map((d) => anchor + d * unit)];
   const around = [1, -1, 2, -2, 3, -3, 4].map((d) => Number(key) + d * unit);
-  const written = [...rng.shuffle(near), ...rng.shuffle(around)].flatMap((value) => formatNumber(value, format) ?? []);
-  const pool = new Set(written.flatMap((text, i) => (i < wrong.length ? [wrong[i]!, text] : [text])));
+  const candidates = [...rng.shuffle(near), ...rng.shuffle(around)].flatMap((value, i) => (wrong[i] ? [Number(wrong[i]), value] : [value]));
   // Mistakes in a division give longer numbers than the key; often enough all options have its length.
-  const misfit = rng.float() < 0.65 ? (text: string) => Number(text.length !== key.length) : () => 0;
-  const short = [...pool].filter((text) => text !== key && decimals(text) <= decimals(key)).sort((a, b) => misfit(a) - misfit(b));
-  const below = short.filter((text) => Number(text) < Number(key));
-  const above = short.filter((text) => Number(text) > Number(key));
-  return [...below.slice(0, low), ...above.slice(0, 3 - low)];
+  const passes = rng.float() < 0.65 ? [key.length, undefined] : [undefined];
+  const chosen: string[] = [];
+  const room = { below: low, above: 3 - low };
+  for (const length of passes) {
+    for (const value of candidates) {
+      const side = value < Number(key) ? 'below' : 'above';
+      const text = room[side] > 0 ? formatNumber(value, format) : undefined;
+      if (!text || text === key || text.length !== (length ?? text.length) || decimals(text) > decimals(key) || chosen.includes(text))
+        continue;
+      chosen.push(text);
+      room[side]--;
+    }
+  }
+  return chosen;
 }
 
 /** 70 % of problems are for the corpus, 15 % each for training and test questions. */
