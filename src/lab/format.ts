@@ -19,7 +19,11 @@ export const points = (difference: number): string => {
   return `${difference < 0 ? MINUS : '+'}${text}`;
 };
 
-export const decimal = (value: number): string => typographic((Math.abs(value) < 10 ? three : two).format(value));
+/** To four decimals where they are there: what the record of a token holds. */
+const four = new Intl.NumberFormat('en', { maximumFractionDigits: 4, signDisplay: 'negative' });
+export const fine = (value: number): string => typographic(four.format(value));
+
+const decimal = (value: number): string => typographic((Math.abs(value) < 10 ? three : two).format(value));
 
 export const small = (value: number): string =>
   value !== 0 && Math.abs(value) < 0.001 ? typographic(value.toExponential(1)) : decimal(value);
@@ -28,6 +32,9 @@ export const small = (value: number): string =>
 export const tick = (value: number): string => typographic(Number(value.toPrecision(3)).toString());
 
 export const count = (value: number): string => whole.format(value);
+
+/** A count with its unit, which stands in the plural. */
+export const counted = (value: number, unit: string): string => `${count(value)} ${value === 1 ? unit.replace(/s$/, '') : unit}`;
 
 /** Milliseconds as 0.4 s, 12 s, 3 min 05 s or 1 h 02 min. */
 export function duration(ms: number): string {

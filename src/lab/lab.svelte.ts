@@ -60,6 +60,14 @@ export class Lab {
     return this.backend === 'cpu' ? { ...config, model: CPU_MODEL } : config;
   });
 
+  readonly busy = $derived(!['idle', 'stopped', 'done', 'failed'].includes(this.status));
+
+  /** The choices are no longer those of the run on show. */
+  readonly changed = $derived.by(() => {
+    const { started } = this.run.view;
+    return !this.busy && started !== undefined && JSON.stringify(started.config) !== JSON.stringify(this.config);
+  });
+
   /** What the one button does now. */
   readonly primary = $derived.by(() => {
     switch (this.status) {
@@ -73,7 +81,7 @@ export class Lab {
         return 'resume';
       case 'stopped':
       case 'failed':
-        return this.canResume ? 'continue' : 'run';
+        return this.canResume && !this.changed ? 'continue' : 'run';
       case 'idle':
       case 'done':
         return 'run';
@@ -90,12 +98,12 @@ export class Lab {
       case 'continue':
         return 'Resume';
       case 'run':
+        if (this.changed) return 'Restart with changes';
         if (this.status === 'done') return 'Run again';
         return this.device.status === 'missing' && this.backend === 'webgpu' ? 'Run on the CPU' : 'Run the experiment';
     }
   });
 
-  readonly busy = $derived(!['idle', 'stopped', 'done', 'failed'].includes(this.status));
   readonly canStep = $derived(this.status === 'paused' || !this.busy);
   readonly canStop = $derived(this.busy && this.status !== 'stopping');
   readonly canRestart = $derived(['stopped', 'failed', 'done'].includes(this.status));
@@ -142,7 +150,7 @@ export class Lab {
     this.seed = undefined;
   }
 
-  useCpu(): void {
+  private useCpu(): void {
     this.backend = 'cpu';
     this.choose('smoke');
     this.problem = undefined;

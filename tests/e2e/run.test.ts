@@ -108,7 +108,7 @@ test('without WebGPU the page says so and runs on the CPU when asked to', async 
   const without = await Site.open({ webgpu: false });
   const { page, complaints } = await without.visit(SHORT);
   page.setDefaultTimeout(100_000);
-  await page.getByText('No WebGPU here').waitFor();
+  await page.getByText('No usable GPU').waitFor();
   expect(await look(page, 'no-webgpu')).toEqual([]);
   await page.getByRole('main').getByRole('button', { name: 'Run on the CPU' }).click();
   await page.getByText('On the CPU').waitFor();

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { APP_VERSION } from '../../src/base/version.ts';
-import { bytes, duration, percent, points, rate, tick } from '../../src/lab/format.ts';
+import { bytes, counted, duration, fine, percent, points, rate, tick } from '../../src/lab/format.ts';
 
 test('the version is that of the package', () => {
   expect(APP_VERSION).toBe((JSON.parse(readFileSync('package.json', 'utf8')) as { version: string }).version);
@@ -16,6 +16,11 @@ test('shares and their differences', () => {
 
 test('durations', () => {
   expect([400, 12_400, 59_700, 65_000, 3_725_000].map(duration)).toEqual(['0.4 s', '12 s', '1 min 00 s', '1 min 05 s', '1 h 02 min']);
+});
+
+test('counts with their unit, and the figures of a token', () => {
+  expect([counted(1, 'steps'), counted(1200, 'steps')]).toEqual(['1 step', '1,200 steps']);
+  expect([-0.00001, -0.0123, 1.5].map(fine)).toEqual(['0', '−0.0123', '1.5']);
 });
 
 test('bytes, rates and ticks', () => {

@@ -90,7 +90,14 @@ function options(
     if (line.kind === 'level') return [{ stroke, width: 1.5, dash: [2, 4], points: { show: false } }];
     return [
       { stroke, width: 1, alpha: 0.4, spanGaps: true, points: { show: false } },
-      { stroke, width: 2.25, spanGaps: true, points: { show: false }, ...dash },
+      // A line of one point would not show.
+      {
+        stroke,
+        width: 2.25,
+        spanGaps: true,
+        points: { show: (_, __, first, last) => first === last, size: 7, stroke, fill: stroke },
+        ...dash,
+      },
     ];
   });
   const axis = { stroke: () => color('--soft'), font: FONT, grid: { stroke: () => color('--line'), width: 1 }, ticks: { show: false } };
@@ -101,7 +108,7 @@ function options(
     cursor: { y: false, drag: { x: false, y: false }, sync: { key: x }, points: { size: 7 } },
     scales: {
       x: { time: false, range: (_, min, max) => (min === max ? [min - 1, max + 1] : [min, max]) },
-      y: range ? { range: [...range] } : { range: (_, min, max) => uPlot.rangeNum(min, max, 0.1, true) },
+      y: range ? { range: [...range] } : { range: (_, min, max) => span(min, max) },
     },
     axes: [
       { ...axis, space: 60, size: 28, gap: 6, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000] },
@@ -111,3 +118,7 @@ function options(
     hooks: { setCursor: [({ cursor, data }) => events.hover(cursor.idx == null ? undefined : data[0][cursor.idx])] },
   };
 }
+
+/** A little more than the data; values that are all the same stand on the floor of a narrow band. */
+const span = (min: number, max: number): uPlot.Range.MinMax =>
+  min === max ? [min, min + 0.1 * Math.max(1, Math.abs(min))] : uPlot.rangeNum(min, max, 0.1, true);
