@@ -16,7 +16,12 @@ describe.each(readdirSync(folder))('%s', (name) => {
 
 test('the quick start is the paper’s method on 100 questions of one task, with a bundled model', () => {
   const { config } = parseNotebook(read('quickstart.json'));
-  expect(config).toMatchObject({ data: { train_questions: 100 }, lora: { rank: 4 }, sft: { enabled: true }, ppo: { enabled: true, updates: 40 } });
+  expect(config).toMatchObject({
+    data: { train_questions: 100 },
+    lora: { rank: 4 },
+    sft: { enabled: true },
+    ppo: { enabled: true, updates: 40 },
+  });
   expect(existsSync(new URL(`../../models/${config.model}/model.safetensors`, import.meta.url))).toBe(true);
   expect(existsSync(new URL(`../../public/data/${config.data.task}.train.jsonl`, import.meta.url))).toBe(true);
 });
