@@ -41,6 +41,8 @@ export default defineConfig({
       },
       {
         extends: true,
+        // Found later, it would reload the test page in the middle of a run.
+        optimizeDeps: { include: ['@huggingface/tokenizers'] },
         test: {
           name: 'browser',
           include: ['tests/browser/**/*.test.ts'],

@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { ErrorRecord } from '../../src/base/errors.ts';
 import { LANES, type Lane } from '../../src/gpu/lanes.ts';
-import { findDevice } from '../../src/workers/device.ts';
 import { type Comparison, compareRmsnorm } from './rmsnorm.run.ts';
 
 function inWorker(lane: Lane): Promise<Comparison> {
@@ -35,10 +34,4 @@ describe.each(LANES)('rmsnorm in the browser, %s', (lane) => {
     expect(worstError(worker)).toBeLessThan(1e-4);
     expect(worker.actual).toEqual((await compareRmsnorm(lane)).actual);
   });
-});
-
-test('the device worker names its adapter', async () => {
-  const answer = await findDevice();
-  expect(answer).toHaveProperty('adapter.software', expect.any(Boolean));
-  expect(answer).toHaveProperty('adapter.features', expect.any(Array));
 });

@@ -1,11 +1,6 @@
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import type axe from 'axe-core';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { look } from './axe.ts';
 import { Site } from './site.ts';
-
-const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-const WCAG = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'];
 
 let site: Site;
 beforeAll(async () => {
@@ -13,9 +8,14 @@ beforeAll(async () => {
 });
 afterAll(() => site.close());
 
-test('the built page opens the GPU in its worker, with no complaint and no request to another origin', async () => {
+test('the built page opens the GPU in its worker, fetches no model, and is clean in both themes and at phone width', async () => {
   const { page, complaints, strangers } = await site.visit();
-  await page.getByText('Features:').waitFor();
+  const requests: string[] = [];
+  page.on('request', (request) => requests.push(request.url()));
+  await page.reload();
+  await page.getByText('Largest buffer').waitFor();
+  expect(await look(page, 'start')).toEqual([]);
+  expect(requests.filter((url) => url.includes('/models/'))).toEqual([]);
   expect(complaints).toEqual([]);
   expect(strangers).toEqual([]);
 });
@@ -32,18 +32,10 @@ test('the policy of the page stops inline scripts', async () => {
   expect(complaints.join('\n')).toContain('Content Security Policy');
 });
 
-describe.each(['light', 'dark'] as const)('%s', (colorScheme) => {
-  test.each([1280, 360])('axe finds nothing, and nothing is wider than the window, at %i px', async (width) => {
-    const { page } = await site.visit('', { colorScheme, viewport: { width, height: 800 } });
-    await page.getByText('Features:').waitFor();
-    await page.screenshot({ path: `screenshots/page-${colorScheme}-${width}.png`, fullPage: true });
-    await page.evaluate(AXE);
-    const violations = await page.evaluate(async (values) => {
-      const { axe } = window as unknown as { axe: { run(context: Document, options: axe.RunOptions): Promise<axe.AxeResults> } };
-      const results = await axe.run(document, { runOnly: { type: 'tag', values } });
-      return results.violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`);
-    }, WCAG);
-    expect(violations).toEqual([]);
-    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(width);
-  });
+test('an address with an unknown setting says so, and the page works on', async () => {
+  const { page, complaints } = await site.visit('?ppo.no_such_setting=1');
+  await page.getByText('There is no setting ppo.no_such_setting.').waitFor();
+  await page.getByRole('button', { name: 'Dismiss' }).click();
+  await page.getByText('40 updates of 64 rollouts').waitFor();
+  expect(complaints).toEqual([]);
 });

@@ -1,0 +1,119 @@
+import { readFileSync } from 'node:fs';
+import type { Page } from 'playwright';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { RunEvent } from '../../src/rft/events.ts';
+import { look } from './axe.ts';
+import { Site } from './site.ts';
+
+/** The smoke notebook, cut down to what a software adapter does in seconds. */
+const SHORT = `?${new URLSearchParams({
+  notebook: 'smoke',
+  'data.train_questions': '8',
+  'synthesis.max_tries': '4',
+  'synthesis.max_new_tokens': '32',
+  'sft.epochs': '1',
+  'ppo.updates': '2',
+  'ppo.questions_per_update': '4',
+  'ppo.samples_per_question': '2',
+  'ppo.max_new_tokens': '32',
+  'evaluation.limit': '6',
+  'evaluation.greedy': 'false',
+  'evaluation.max_new_tokens': '32',
+}).toString()}`;
+
+let site: Site;
+beforeAll(async () => {
+  site = await Site.open();
+});
+afterAll(() => site.close());
+
+const title = (page: Page) => page.locator('.bar .title');
+const saysExactly = (page: Page, text: string) => title(page).filter({ hasText: new RegExp(`^${text}$`) }).waitFor(); // prettier-ignore
+const runBar = (page: Page, name: string) => page.getByRole('region', { name: 'Run' }).getByRole('button', { name, exact: true });
+
+async function save(page: Page, button: string): Promise<Buffer> {
+  const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: button }).click()]);
+  return readFileSync(await download.path());
+}
+
+test('one button runs the method and shows accuracy before and after', async () => {
+  const { page, complaints, strangers } = await site.visit(SHORT);
+  page.setDefaultTimeout(100_000);
+  await page.getByRole('button', { name: 'Run the experiment' }).click();
+  await saysExactly(page, 'Finished');
+
+  for (const side of ['before', 'after']) expect(await page.getByTestId(`accuracy-${side}`).textContent()).toMatch(/^\d+\.\d %$/);
+  expect(await page.getByTestId('difference').textContent()).toMatch(/^[+−±]\d+\.\d$/);
+  expect(await page.getByRole('rowheader', { name: /^[ABC]$/ }).count()).toBeGreaterThan(0);
+
+  await page.getByLabel('Responses of').selectOption('ppo:2');
+  await page.getByText('Token by token').first().click();
+  await page.getByRole('option', { selected: true }).first().focus();
+  await page.keyboard.press('ArrowRight');
+  await page.getByRole('term').filter({ hasText: 'reference' }).waitFor();
+  expect(await look(page, 'run')).toEqual([]);
+  await page.getByRole('button', { name: 'Table of Reward' }).click();
+  await page.getByRole('region', { name: 'Reward, table' }).getByRole('row').nth(2).waitFor();
+
+  const record = (await save(page, 'Run record')).toString().trimEnd().split('\n').map((line) => JSON.parse(line) as RunEvent); // prettier-ignore
+  expect([record[0]?.type, record.at(-1)?.type]).toEqual(['run', 'done']);
+  expect(record.filter((event) => event.type === 'metric' && event.stage === 'ppo')).toHaveLength(2);
+  const adapter = (await save(page, 'Trained adapter')).toString('latin1');
+  expect(adapter).toContain('adapter_config.json');
+  expect(adapter).toContain('adapter_model.safetensors');
+  expect(complaints).toEqual([]);
+  expect(strangers).toEqual([]);
+}, 120_000);
+
+test('step, resume, pause, stop within 250 ms, and on from the checkpoint', async () => {
+  const { page, complaints } = await site.visit(SHORT);
+  page.setDefaultTimeout(100_000);
+  await page.getByText('Largest buffer').waitFor();
+  await page.keyboard.press('.');
+  await title(page).filter({ hasText: 'Paused' }).waitFor();
+  expect(await page.locator('.bar .detail').textContent()).toContain('6/6 responses');
+  await runBar(page, 'Step').click();
+  await page.locator('li[aria-current]').filter({ hasText: 'Synthesise' }).waitFor();
+  await title(page).filter({ hasText: 'Paused in Synthesise' }).waitFor();
+
+  await runBar(page, 'Resume').click();
+  await runBar(page, 'Pause').click();
+  await title(page).filter({ hasText: 'Paused' }).waitFor();
+  await runBar(page, 'Resume').click();
+  await saysExactly(page, 'Reinforce \\(PPO\\)');
+
+  const ms = await page.evaluate(async () => {
+    const shown = document.querySelector('.bar .title')!;
+    const button = [...document.querySelectorAll<HTMLButtonElement>('.bar button')].find(({ textContent }) =>
+      textContent.includes('Stop'),
+    )!;
+    const start = performance.now();
+    const stopped = new Promise<void>((resolve) => {
+      new MutationObserver(() => {
+        if (shown.textContent === 'Stopped') resolve();
+      }).observe(shown, { characterData: true, childList: true, subtree: true });
+    });
+    button.click();
+    await stopped;
+    return performance.now() - start;
+  });
+  expect(ms).toBeLessThan(250);
+  await runBar(page, 'Resume').click();
+  await saysExactly(page, 'Finished');
+  expect(await page.getByTestId('difference').textContent()).toMatch(/\d/);
+  expect(complaints).toEqual([]);
+}, 120_000);
+
+test('without WebGPU the page says so and runs on the CPU when asked to', async () => {
+  const without = await Site.open({ webgpu: false });
+  const { page, complaints } = await without.visit(SHORT);
+  page.setDefaultTimeout(100_000);
+  await page.getByText('No WebGPU here').waitFor();
+  expect(await look(page, 'no-webgpu')).toEqual([]);
+  await page.getByRole('main').getByRole('button', { name: 'Run on the CPU' }).click();
+  await page.getByText('On the CPU').waitFor();
+  await saysExactly(page, 'Finished');
+  expect(await page.getByTestId('accuracy-after').textContent()).toMatch(/\d/);
+  expect(complaints).toEqual([]);
+  await without.close();
+}, 120_000);
