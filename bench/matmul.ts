@@ -20,7 +20,7 @@ export type MatmulShape = Pick<MatmulRow, 'variant' | 'm' | 'n' | 'k'>;
 const shape = (variant: MatmulVariant, m: number, n: number, k: number): MatmulShape => ({ variant, m, n, k });
 
 /** Training (tokens = 6144), decoding (rows up to 64), LoRA's ranks, weight gradients, a vocabulary head. */
-export const GPU_SHAPES: readonly MatmulShape[] = [
+const GPU_SHAPES: readonly MatmulShape[] = [
   shape('nt', 6144, 192, 192), shape('nt', 6144, 576, 192), shape('nt', 6144, 1024, 192), shape('nt', 6144, 192, 512),
   shape('nn', 6144, 192, 576), shape('nn', 6144, 192, 1024), shape('nt', 6144, 288, 96), shape('nt', 4096, 960, 576),
   shape('nt', 64, 576, 192), shape('nt', 64, 192, 512), shape('nt', 16, 576, 192), shape('nt', 64, 512, 192), shape('nt', 64, 49152, 576),
@@ -30,7 +30,7 @@ export const GPU_SHAPES: readonly MatmulShape[] = [
 ]; // prettier-ignore
 
 /** For a software adapter. */
-export const SOFTWARE_SHAPES: readonly MatmulShape[] = [
+const SOFTWARE_SHAPES: readonly MatmulShape[] = [
   shape('nt', 256, 256, 256), shape('nn', 256, 256, 256), shape('tn', 256, 256, 256), shape('nt', 256, 12, 96), shape('tn', 12, 96, 256),
 ]; // prettier-ignore
 

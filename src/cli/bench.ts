@@ -1,6 +1,6 @@
 /**
  * `bench train` and `bench rollout`: a LoRA step and batched sampling at fixed sizes, as JSON with adapter and lanes, beside
- * bench/pytorch_baseline.py. `bench kernels`: per-kernel GPU timestamps of one step.
+ * bench/pytorch_baseline.py; `--kernels` adds GPU time per kernel. `bench kernels`: products and attention by shape.
  */
 import { Seed } from '../base/random.ts';
 import { Gpu } from '../gpu/device.ts';
@@ -12,6 +12,8 @@ import { type ModelConfig, parseModelConfig } from '../model/config.ts';
 import { chooseLanes } from '../nn/gate.ts';
 import { LORA_TARGETS, type LoraConfig, type OptimizerStep, type Sequence } from '../rft/policy.ts';
 import { nodeGpu } from './dawn.ts';
+import { benchAttention } from '../../bench/attention.ts';
+import { benchMatmul } from '../../bench/matmul.ts';
 
 const SIZES: Record<string, Record<string, number>> = {
   '0.5M': { hidden_size: 96, num_hidden_layers: 4, num_attention_heads: 3, intermediate_size: 256, vocab_size: 512 },
@@ -77,7 +79,7 @@ async function medianMs(run: () => Promise<unknown>, repeats: number, warmup: nu
   return times[times.length >> 1]!;
 }
 
-/** `bench train|rollout [--plain] [--sizes 0.5M,3M] [--repeats N]`; prints one JSON object. */
+/** `bench train|rollout|kernels [--plain] [--sizes 0.5M,3M] [--repeats N]`; prints one JSON object. */
 export async function bench(args: readonly string[]): Promise<number> {
   const [what = 'train'] = args;
   const option = (name: string, fallback: string) => {
@@ -86,6 +88,11 @@ export async function bench(args: readonly string[]): Promise<number> {
   };
   const gpu = await Gpu.open(await nodeGpu());
   const repeats = Number(option('repeats', '20'));
+  if (what === 'kernels') {
+    const kernels = { matmul: await benchMatmul(gpu), attention: await benchAttention(gpu) };
+    console.log(JSON.stringify({ bench: what, adapter: gpu.adapter, ...kernels }, null, 1));
+    return 0;
+  }
   const rows: Record<string, unknown>[] = [];
   for (const size of option('sizes', Object.keys(SIZES).join(',')).split(',')) {
     const policy = await open(gpu, size, args.includes('--plain'));
@@ -110,7 +117,7 @@ export async function bench(args: readonly string[]): Promise<number> {
       });
       if (args.includes('--kernels')) rows.push({ model: size, kernels: await policy.profile() });
     } else {
-      throw new Error(`bench knows train and rollout, not ${what}`);
+      throw new Error(`bench knows train, rollout and kernels, not ${what}`);
     }
   }
   console.log(JSON.stringify({ bench: what, adapter: gpu.adapter, rows }, null, 1));

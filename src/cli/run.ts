@@ -7,6 +7,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { InputError } from '../base/errors.ts';
+import { APP_VERSION } from '../base/version.ts';
 import { openPolicy } from '../model/open.ts';
 import { parseNotebook } from '../notebook/schema.ts';
 import { type Config, setPath } from '../rft/config.ts';
@@ -14,7 +15,6 @@ import { parseDataset } from '../rft/dataset.ts';
 import type { RunEvent } from '../rft/events.ts';
 import type { Policy } from '../rft/policy.ts';
 import { runWithRecovery } from '../rft/recovery.ts';
-import { version } from '../../package.json';
 import { nodeGpu } from './dawn.ts';
 import { readModelFiles, readQuestions, readText } from './models.ts';
 
@@ -51,7 +51,7 @@ export async function run(args: readonly string[]): Promise<number> {
 
   if (values.out) await mkdir(dirname(values.out), { recursive: true });
   const out = values.out ? createWriteStream(values.out) : undefined;
-  for await (const event of runWithRecovery(open, config, data, { appVersion: version })) {
+  for await (const event of runWithRecovery(open, config, data, { appVersion: APP_VERSION })) {
     const line = `${JSON.stringify(event)}\n`;
     if (out) {
       if (!out.write(line)) await new Promise<void>((resolve) => out.once('drain', () => resolve()));

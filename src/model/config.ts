@@ -146,7 +146,7 @@ function flag(label: string, field: string, value: unknown): boolean {
   throw wrong(label, field, value, 'true or false');
 }
 
-const shown = (value: unknown): string => JSON.stringify(value) ?? 'missing';
+const shown = (value: unknown): string => (value === undefined ? 'missing' : JSON.stringify(value));
 
 const wrong = (label: string, field: string, value: unknown, expected: string): InputError =>
   new InputError(`${label}: ${field} is ${shown(value)} and has to be ${expected}.`, `Correct ${field}, or download the file again.`);

@@ -257,8 +257,7 @@ export class CpuPolicy implements Policy {
     if (phase !== 'rl') throw new InputError('PPO has no reference and no critic yet.', 'Call beginRl first.');
     const { sequences, rewards } = batch;
     checkSequences(this.config, sequences);
-    const actions = <T extends Float64Array>(values: T, { prompt_length, tokens }: Sequence) =>
-      values.slice(prompt_length - 1, tokens.length - 1);
+    const actions = (values: Float64Array, { prompt_length, tokens }: Sequence) => values.slice(prompt_length - 1, tokens.length - 1);
     const old: Float64Array[] = [];
     const ref: Float64Array[] = [];
     const values: Float64Array[] = [];

@@ -213,14 +213,16 @@ function readTargets(value: unknown): PeftTarget[] {
   return PEFT_TARGETS.filter((target) => names.includes(target));
 }
 
+const shown = (value: unknown): string => (value === undefined ? 'missing' : JSON.stringify(value));
+
 const wrong = (field: string, value: unknown, expected: string): InputError =>
   new InputError(
-    `adapter_config.json: ${field} is ${JSON.stringify(value) ?? 'missing'} and has to be ${expected}.`,
+    `adapter_config.json: ${field} is ${shown(value)} and has to be ${expected}.`,
     `Correct ${field}, or choose an adapter of this model family.`,
   );
 
 const unsupported = (field: string, value: unknown): InputError =>
   new InputError(
-    `adapter_config.json: ${field} is ${JSON.stringify(value) ?? 'missing'}, which is not plain LoRA.`,
+    `adapter_config.json: ${field} is ${shown(value)}, which is not plain LoRA.`,
     'Choose an adapter without it, or merge it into its base with PEFT and load the merged model.',
   );

@@ -62,8 +62,8 @@ function relativeDifference(expected: readonly Float32Array[], actual: readonly 
 type Outputs = readonly { view: BufferView; length: number }[];
 
 interface CheckHelp {
-  input(length: number): Promise<BufferView>;
-  output(length: number): Promise<BufferView>;
+  readonly input: (length: number) => Promise<BufferView>;
+  readonly output: (length: number) => Promise<BufferView>;
   outputs: { view: BufferView; length: number }[];
 }
 

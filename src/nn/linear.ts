@@ -12,7 +12,7 @@ import { matmul, matmulReference, product } from './matmul.ts';
 import { sumChunks } from './reduce.ts';
 
 export { type LoraReference, type LoraTerm, dropoutMaskReference } from './lora.ts';
-export { type Dropout, type MatmulVariant, dropoutKernel, matmul, matmulReference } from './matmul.ts';
+export { dropoutKernel, matmul } from './matmul.ts';
 
 const biasKernels = kernelFamily('bias', biasSource, ['column_sums']);
 

@@ -126,7 +126,10 @@ function chunkOf(kernel: MatmulKernel, { m, n, k }: Pick<ProductArgs, 'm' | 'n' 
 export function matmul(b: ProgramBuilder, args: MatmulArgs & { variant: MatmulVariant; b: Operand }): void {
   const { variant, m, n, k, c, cOffset = 0, accumulate = false, bias, residual } = args;
   const divisible = variant === 'tn' && cOffset === 0 && !bias && !residual;
-  if (!divisible || chunkOf(args.kernel ?? chooseKernel(b, args), args) >= k) { product(b, args); return; }
+  if (!divisible || chunkOf(args.kernel ?? chooseKernel(b, args), args) >= k) {
+    product(b, args);
+    return;
+  }
   const { partials, chunks } = partialProducts(b, args);
   sumChunks(b, { partials, result: c, length: m * n, chunks, accumulate });
 }

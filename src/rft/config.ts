@@ -151,7 +151,7 @@ function fieldAt(path: string): ConfigField {
   );
 }
 
-const show = (value: unknown) => JSON.stringify(value) ?? String(value);
+const show = (value: unknown) => (value === undefined ? 'undefined' : JSON.stringify(value));
 
 function issueText(issue: v.BaseIssue<unknown>): string {
   const path = v.getDotPath(issue) ?? '';

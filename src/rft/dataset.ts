@@ -101,15 +101,19 @@ function parseQuestion(where: string, value: unknown): Question {
     return fail(`choices.text has ${text.length} options in place of four`, 'Give exactly four options, or leave the question out.');
   const empty = text.findIndex((option) => !isText(option));
   if (empty >= 0) return fail(`option ${LABELS[empty]} is empty or not text`, 'Give each option as text.');
-  const repeated = text.findIndex((option, i) => text.findIndex((other) => other.trim() === option.trim()) < i);
+  const options = text.map((option) => String(option).trim());
+  const repeated = options.findIndex((option, i) => options.indexOf(option) < i);
   if (repeated >= 0) {
     return fail(
-      `option ${LABELS[repeated]} repeats an earlier one (${text[repeated]})`,
+      `option ${LABELS[repeated]} repeats an earlier one (${options[repeated]})`,
       'Two equal options leave no single right letter: change one, or leave the question out.',
     );
   }
   if (!Array.isArray(label) || label.length !== LABELS.length || LABELS.some((expected, i) => label[i] !== expected)) {
-    return fail(`choices.label is ${JSON.stringify(label) ?? 'missing'}`, 'Label the four options A, B, C, D, in this order.');
+    return fail(
+      `choices.label is ${label === undefined ? 'missing' : JSON.stringify(label)}`,
+      'Label the four options A, B, C, D, in this order.',
+    );
   }
   if (answerKey === undefined) return fail('answerKey is missing', FORMAT);
   if (!LABELS.includes(answerKey as Label))

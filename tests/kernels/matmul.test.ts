@@ -94,4 +94,3 @@ describe.each(KERNELS)('matmul, %s', (kernel) => {
     }
   });
 });
-

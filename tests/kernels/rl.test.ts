@@ -35,7 +35,7 @@ const shape = { pool: 16, capacity: 11 };
  * [first, end): a usual one, one action, none, all positions but the last, one action at the start, unused rows, the end of a row.
  * The table fills its buffer to the last byte, so that a read past its end (of an empty row) would meet the last rollout.
  */
-const spans: (readonly [first: number, end: number])[] = [[3, 8], [4, 5], [0, 0], [0, 10], [0, 1], ...new Array(10).fill([0, 0]), [9, 11]]; // prettier-ignore
+const spans: (readonly [first: number, end: number])[] = [[3, 8], [4, 5], [0, 0], [0, 10], [0, 1], ...Array.from({ length: 10 }, (): [number, number] => [0, 0]), [9, 11]]; // prettier-ignore
 const rewards = [1, -0.25, 0, 3, -9, ...new Array<number>(10).fill(0), 0.5];
 const everyRow = spans.map((_, row) => row);
 const lengths = spans.map(([first, end]) => end - first);
@@ -417,7 +417,7 @@ test('the planes and the table are laid out as the kernels read them', () => {
   expect(() =>
     rolloutTable(
       1,
-      [...new Array(2)].map(() => ({ first: 0, end: 0, weight: 0, reward: 0 })),
+      Array.from({ length: 2 }, () => ({ first: 0, end: 0, weight: 0, reward: 0 })),
     ),
   ).toThrow(RangeError);
 });

@@ -99,7 +99,7 @@ describe('reading config.json', () => {
       [field]: value,
     };
     expect(() => parse(base, changes)).toThrow(InputError);
-    expect(() => parse(base, changes)).toThrow(`config.json: ${field} is ${JSON.stringify(value) ?? 'missing'}`);
+    expect(() => parse(base, changes)).toThrow(`config.json: ${field} is ${value === undefined ? 'missing' : JSON.stringify(value)}`);
   });
 
   test.each([[null], [[]], ['llama'], [5]])('%j is refused', (value) => {

@@ -1,4 +1,4 @@
-import { readFileSync, readdirSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { InputError } from '../../src/base/errors.ts';
 import { parseNotebook, serializeNotebook } from '../../src/notebook/schema.ts';
@@ -14,9 +14,16 @@ describe.each(readdirSync(folder))('%s', (name) => {
   });
 });
 
-test('the quick start is the paper’s method on 100 questions of T3 with the default model', () => {
+test('the quick start is the paper’s method on 100 questions of one task, with a bundled model', () => {
   const { config } = parseNotebook(read('quickstart.json'));
-  expect(config).toMatchObject({ model: 'nano', data: { task: 'T3', train_questions: 100 }, lora: { rank: 4 } });
+  expect(config).toMatchObject({
+    data: { train_questions: 100 },
+    lora: { rank: 4 },
+    sft: { enabled: true },
+    ppo: { enabled: true, updates: 40 },
+  });
+  expect(existsSync(new URL(`../../models/${config.model}/model.safetensors`, import.meta.url))).toBe(true);
+  expect(existsSync(new URL(`../../public/data/${config.data.task}.train.jsonl`, import.meta.url))).toBe(true);
 });
 
 test('the smoke run makes 20 updates of 16 x 4 rollouts', () => {

@@ -15,7 +15,7 @@ import type {
 export const CLASSES = 8;
 const [PAD, EOS] = [128, 129];
 
-const LETTERS = [...'ABCD'];
+const LETTERS = ['A', 'B', 'C', 'D'];
 export const RESPONSES = [
   ...LETTERS.map((letter) => `Step 1: so\nAnswer: ${letter}`),
   ...LETTERS.map((letter) => `Answer: ${letter}`),
@@ -154,7 +154,7 @@ export class TabularPolicy implements Policy {
   }
 
   async attachAdapter(config: LoraConfig, seed: SeedWords): Promise<void> {
-    const rng = (seed as Seed).random();
+    const rng = Seed.words(seed).random();
     const bound = 1 / Math.sqrt(CLASSES);
     this.lora = config;
     this.phase = 'sft';
@@ -271,7 +271,7 @@ export class TabularPolicy implements Policy {
     let ratioMax = 0;
     const size = Math.ceil(sequences.length / config.minibatches);
     for (let epoch = 0; epoch < config.ppo_epochs; epoch++) {
-      const order = (config.seed as Seed)
+      const order = Seed.words(config.seed)
         .derive(epoch)
         .random()
         .shuffle([...sequences.keys()]);

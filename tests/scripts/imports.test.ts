@@ -25,7 +25,8 @@ new RuleTester({ languageOptions: { parser: ts.parser } }).run('imports go down 
   ],
   invalid: [
     invalid('src/gpu/device.ts', "import '../nn/rmsnorm.ts';"),
-    invalid('src/model/policy.ts', "import { POLICIES } from '../rft/policy.ts';"),
+    invalid('src/nn/policy.ts', "import { POLICIES } from '../rft/policy.ts';"),
+    invalid('src/model/policy.ts', "import { App } from '../lab/app.ts';"),
     invalid('src/rft/ppo.ts', "import type { Gpu } from '../gpu/device.ts';"),
     invalid('src/rft/ppo.ts', "export * from '../model/llama.ts';"),
     invalid('src/notebook/store.ts', "import { tick } from 'svelte';"),

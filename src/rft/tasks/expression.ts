@@ -51,6 +51,6 @@ export function evaluate(text: string, lookup: (name: string) => number): number
 }
 
 /** The expression with names replaced by their decimal strings; names without one stay. */
-export function substitute(text: string, values: ReadonlyMap<string, string>): string {
-  return text.replace(/[A-Za-z][A-Za-z0-9]*/g, (name) => values.get(name) ?? name);
+export function substitute(text: string, lookup: (name: string) => string | undefined): string {
+  return text.replace(/[A-Za-z][A-Za-z0-9]*/g, (name) => lookup(name) ?? name);
 }

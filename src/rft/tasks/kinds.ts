@@ -52,7 +52,8 @@ interface Derivation {
   readonly symbols: readonly string[];
   readonly expressions: readonly string[];
   readonly steps: readonly string[];
-  readonly values: ReadonlyMap<string, string>;
+  /** The value of a name in the formulas: a quantity, a constant or an earlier step's result. */
+  readonly valueOf: (name: string) => string | undefined;
   readonly result: string;
 }
 
@@ -62,13 +63,14 @@ const formatOf = (kind: Kind, symbol: string) => kind.formats?.[symbol] ?? DEFAU
 /** Undefined if a value falls outside what is written as a short positive number. `slipAt` changes the value of that step. */
 function derive(kind: Kind, q: Quantities, formulas: readonly string[], slipAt?: number, rng?: Random): Derivation | undefined {
   const values = new Map(Object.entries(q));
-  for (const [name, value] of Object.entries(kind.constants?.(q) ?? {})) values.set(name, String(value));
+  const constants = kind.constants?.(q) ?? {};
+  const valueOf = (name: string) => values.get(name) ?? (Object.hasOwn(constants, name) ? String(constants[name]) : undefined);
   const symbols: string[] = [];
   const expressions: string[] = [];
   const steps: string[] = [];
   for (const [i, formula] of formulas.entries()) {
     const [symbol, expression] = formula.split('=') as [string, string];
-    const numbers = substitute(expression, values);
+    const numbers = substitute(expression, valueOf);
     const exact = formatNumber(evaluate(numbers, () => NaN) ?? NaN, formatOf(kind, symbol));
     const value = exact !== undefined && i === slipAt ? slip(exact, formatOf(kind, symbol), rng!) : exact;
     if (value === undefined) return undefined;
@@ -78,7 +80,7 @@ function derive(kind: Kind, q: Quantities, formulas: readonly string[], slipAt?:
     expressions.push(expression);
     values.set(symbol, value);
   }
-  return { symbols, expressions, steps, values, result: values.get(symbols.at(-1)!)! };
+  return { symbols, expressions, steps, valueOf, result: values.get(symbols.at(-1)!)! };
 }
 
 /** A slip of the pen: the last digit off by one or two, or a wrong carry. */
@@ -213,8 +215,8 @@ export function taskOf(spec: TaskSpec): Task {
     const rule = right.symbols.indexOf(symbol!);
     if (rule < 0 || previousSteps.some((previous) => previous.includes(`: ${symbol}=`))) return 'wrong';
     const sameFormula = SAME(meant, evaluate(right.expressions[rule]!, probe)!);
-    const sameNumbers = substitute(expression!, right.values) === numbers;
-    return sameFormula && sameNumbers && value === right.values.get(symbol!) && (unit ?? '') === (kind.units[symbol!] ?? '')
+    const sameNumbers = substitute(expression!, right.valueOf) === numbers;
+    return sameFormula && sameNumbers && value === right.valueOf(symbol!) && (unit ?? '') === (kind.units[symbol!] ?? '')
       ? 'right'
       : 'wrong';
   }
