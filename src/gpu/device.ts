@@ -112,8 +112,8 @@ export class Gpu {
         work.then(resolve, rejectWait);
       });
     } catch (error) {
-      // A map that fails because the device is going reports an AbortError before `lost` resolves: give that one turn to speak.
-      if (!this.failure) await new Promise((resolve) => setTimeout(resolve, 0));
+      // A map that fails because the device is going reports an AbortError before `lost` resolves: give that one time to speak.
+      if (!this.failure) await Promise.race([this.device.lost, new Promise((resolve) => setTimeout(resolve, LOST_PATIENCE_MS))]);
       throw this.failure ?? error;
     } finally {
       this.waiting.delete(reject);
@@ -202,6 +202,9 @@ export class Gpu {
 }
 
 const STORAGE = 0x80 | 0x4 | 0x8; // STORAGE | COPY_SRC | COPY_DST, spelled out because GPUBufferUsage is absent until a host defines it.
+
+/** How long after a failed wait the news of a lost device may take. */
+const LOST_PATIENCE_MS = 250;
 
 const REQUESTED_LIMITS = [
   'maxBufferSize',
