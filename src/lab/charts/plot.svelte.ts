@@ -95,7 +95,7 @@ function options(
         stroke,
         width: 2.25,
         spanGaps: true,
-        points: { show: (_, __, first, last) => first === last, size: 7, stroke, fill: stroke },
+        points: { show: isAlone, size: 7, stroke, fill: stroke },
         ...dash,
       },
     ];
@@ -118,6 +118,8 @@ function options(
     hooks: { setCursor: [({ cursor, data }) => events.hover(cursor.idx == null ? undefined : data[0][cursor.idx])] },
   };
 }
+
+const isAlone = ({ data }: uPlot, series: number): boolean => Array.from(data[series]!).filter((value) => value != null).length === 1;
 
 /** A little more than the data; values that are all the same stand on the floor of a narrow band. */
 const span = (min: number, max: number): uPlot.Range.MinMax =>
