@@ -12,5 +12,5 @@ const newest = (path) => {
   return stat.isDirectory() ? Math.max(stat.mtimeMs, ...readdirSync(path).map((name) => newest(join(path, name)))) : stat.mtimeMs;
 };
 
-if (['src', 'shaders', 'scripts', 'package-lock.json'].some((path) => newest(path) > built)) await buildCli(folder);
+if (['src', 'shaders', 'scripts', 'bench', 'package-lock.json'].some((path) => newest(path) > built)) await buildCli(folder);
 await import(new URL(`../${folder}/lab.mjs`, import.meta.url).href);
