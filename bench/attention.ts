@@ -11,7 +11,7 @@ import { attention, attentionBackward } from '../src/nn/attention.ts';
 import { sample, samplingScalars } from '../src/nn/sample.ts';
 import { swiglu } from '../src/nn/swiglu.ts';
 
-export interface TimingRow {
+interface TimingRow {
   readonly name: string;
   readonly lane: Lane;
   /** Median over the rounds, of one call. */

@@ -4,7 +4,7 @@ import { uniformLanes } from '../src/gpu/lanes.ts';
 import { Arena, ProgramBuilder } from '../src/gpu/program.ts';
 import { type MatmulKernel, type MatmulVariant, matmul } from '../src/nn/matmul.ts';
 
-export interface MatmulRow {
+interface MatmulRow {
   variant: MatmulVariant;
   m: number;
   n: number;
@@ -15,7 +15,7 @@ export interface MatmulRow {
   gflops: number;
 }
 
-export type MatmulShape = Pick<MatmulRow, 'variant' | 'm' | 'n' | 'k'>;
+type MatmulShape = Pick<MatmulRow, 'variant' | 'm' | 'n' | 'k'>;
 
 const shape = (variant: MatmulVariant, m: number, n: number, k: number): MatmulShape => ({ variant, m, n, k });
 

@@ -1,10 +1,10 @@
 /**
  * ESLint rule: imports go down only. Each room of src/ may import itself and what its row of the table names; a row that is a
- * list of packages too may import no other package. `types` are rooms of which only types may be imported.
+ * list of packages too may import no other package. Types count as well.
  */
 import { dirname, relative, resolve, sep } from 'node:path';
 
-/** @type {Record<string, { rooms: string[], types?: string[], packages: string[] }>} */
+/** @type {Record<string, { rooms: string[], packages: string[] }>} */
 const ROOMS = {
   base: { rooms: [], packages: [] },
   gpu: { rooms: ['base'], packages: [] },
@@ -28,32 +28,25 @@ export default {
     const room = roomOf(context.filename, context.cwd);
     const row = room && Object.hasOwn(ROOMS, room) ? ROOMS[room] : undefined;
     if (!row) return {};
-    /** @param {any} node @param {unknown} source @param {boolean} typeOnly */
-    const check = (node, source, typeOnly) => {
+    /** @param {any} node @param {unknown} source */
+    const check = (node, source) => {
       if (typeof source !== 'string') return;
       const local = source.startsWith('.');
       const to = local ? roomOf(resolve(dirname(context.filename), source), context.cwd) : packageOf(source);
-      const allowed = local ? [room, ...row.rooms, ...(typeOnly ? (row.types ?? []) : [])] : row.packages;
+      const allowed = local ? [room, ...row.rooms] : row.packages;
       if (!allowed.includes(to)) context.report({ node, messageId: 'up', data: { from: `src/${room}`, to } });
     };
     /** @param {any} node */
-    const declaration = (node) => {
-      const named = node.specifiers ?? [];
-      const typeOnly =
-        node.importKind === 'type' ||
-        node.exportKind === 'type' ||
-        (named.length > 0 && named.every((/** @type {any} */ item) => (item.importKind ?? item.exportKind) === 'type'));
-      check(node, node.source?.value, typeOnly);
-    };
+    const declaration = (node) => check(node, node.source?.value);
     return {
       ImportDeclaration: declaration,
       ExportNamedDeclaration: declaration,
       ExportAllDeclaration: declaration,
-      ImportExpression: (node) => check(node, node.source.type === 'Literal' ? node.source.value : undefined, false),
+      ImportExpression: (node) => check(node, node.source.type === 'Literal' ? node.source.value : undefined),
       NewExpression(node) {
         const [url] = node.arguments;
         if (node.callee.type === 'Identifier' && node.callee.name === 'URL' && url?.type === 'Literal') {
-          if (String(url.value).startsWith('.')) check(node, url.value, false);
+          if (String(url.value).startsWith('.')) check(node, url.value);
         }
       },
     };

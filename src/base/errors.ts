@@ -30,6 +30,9 @@ export class StoppedError extends LabError {
   }
 }
 
+/** A value of a file as a message shows it. */
+export const shown = (value: unknown): string => (value === undefined ? 'missing' : JSON.stringify(value));
+
 export function throwIfStopped(signal: AbortSignal | undefined): void {
   if (signal?.aborted) throw new StoppedError();
 }

@@ -1,7 +1,12 @@
 /**
  * `bench train` and `bench rollout`: a LoRA step and batched sampling at fixed sizes, as JSON with adapter and lanes, beside
- * bench/pytorch_baseline.py; `--kernels` adds GPU time per kernel. `bench kernels`: products and attention by shape.
+ * bench/pytorch_baseline.py; with `--kernels` also the GPU timestamps of each program's kernels. `bench kernels`: the products,
+ * attention, the sampler and SwiGLU on their own, by shape and lane.
  */
+import { parseArgs } from 'node:util';
+import { benchAttention } from '../../bench/attention.ts';
+import { benchMatmul } from '../../bench/matmul.ts';
+import { InputError } from '../base/errors.ts';
 import { Seed } from '../base/random.ts';
 import { Gpu } from '../gpu/device.ts';
 import { uniformLanes } from '../gpu/lanes.ts';
@@ -12,8 +17,6 @@ import { type ModelConfig, parseModelConfig } from '../model/config.ts';
 import { chooseLanes } from '../nn/gate.ts';
 import { LORA_TARGETS, type LoraConfig, type OptimizerStep, type Sequence } from '../rft/policy.ts';
 import { nodeGpu } from './dawn.ts';
-import { benchAttention } from '../../bench/attention.ts';
-import { benchMatmul } from '../../bench/matmul.ts';
 
 const SIZES: Record<string, Record<string, number>> = {
   '0.5M': { hidden_size: 96, num_hidden_layers: 4, num_attention_heads: 3, intermediate_size: 256, vocab_size: 512 },
@@ -25,7 +28,8 @@ const LORA: LoraConfig = { rank: 4, alpha: 16, rslora: false, dropout: 0, target
 const STEP: OptimizerStep = { learning_rate: 1e-4, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.01, max_grad_norm: 1 };
 
 function benchConfig(size: string): ModelConfig {
-  const shape = SIZES[size]!;
+  const shape = Object.hasOwn(SIZES, size) ? SIZES[size] : undefined;
+  if (!shape) throw new InputError(`There is no size ${size}.`, `Use ${Object.keys(SIZES).join(' or ')}.`);
   return parseModelConfig(
     {
       model_type: 'llama',
@@ -79,47 +83,51 @@ async function medianMs(run: () => Promise<unknown>, repeats: number, warmup: nu
   return times[times.length >> 1]!;
 }
 
-/** `bench train|rollout|kernels [--plain] [--sizes 0.5M,3M] [--repeats N]`; prints one JSON object. */
+/** One LoRA SFT step on 64 sequences of 96 targets. */
+async function train(policy: GpuPolicy, repeats: number) {
+  const sequences = batch(policy.info.vocab_size, LENGTH + 1);
+  const step = () => policy.sftStep({ sequences, loss_on: 'response', micro_batch: ROWS }, STEP, Seed.of(4));
+  return { rows: ROWS, length: LENGTH, train_step_ms: await medianMs(step, repeats, 5) };
+}
+
+/** 48 tokens sampled after each of 64 prompts of 48. */
+async function rollout(policy: GpuPolicy, repeats: number) {
+  const prompts = batch(policy.info.vocab_size, PROMPT).map(({ tokens }) => Array.from(tokens));
+  const sampling = { temperature: 1, top_k: 0, top_p: 1, max_new_tokens: NEW_TOKENS };
+  const generate = () => policy.generate({ prompts, adapter: 'policy', sampling, seed: Seed.of(5) });
+  const ms = await medianMs(generate, Math.ceil(repeats / 2), 3);
+  return { rows: ROWS, new_tokens: NEW_TOKENS, rollout_ms: ms, rollout_tokens_per_s: ((ROWS * NEW_TOKENS) / ms) * 1e3 };
+}
+
+/** `bench train|rollout [--plain] [--kernels] [--sizes 0.5M,3M] [--repeats N]`, `bench kernels`; prints one JSON object. */
 export async function bench(args: readonly string[]): Promise<number> {
-  const [what = 'train'] = args;
-  const option = (name: string, fallback: string) => {
-    const at = args.indexOf(`--${name}`);
-    return at >= 0 ? (args[at + 1] ?? fallback) : fallback;
-  };
+  const { positionals, values } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      plain: { type: 'boolean', default: false },
+      kernels: { type: 'boolean', default: false },
+      sizes: { type: 'string', default: Object.keys(SIZES).join(',') },
+      repeats: { type: 'string', default: '20' },
+    },
+  });
+  const [what = 'train'] = positionals;
+  if (what !== 'train' && what !== 'rollout' && what !== 'kernels')
+    throw new InputError(`There is no benchmark ${what}.`, 'Use train, rollout or kernels.');
+  const repeats = Number(values.repeats);
+  if (!(Number.isInteger(repeats) && repeats > 0))
+    throw new InputError(`--repeats is ${values.repeats} and has to be a whole number above 0.`, 'For example: --repeats 20');
   const gpu = await Gpu.open(await nodeGpu());
-  const repeats = Number(option('repeats', '20'));
-  if (what === 'kernels') {
-    const kernels = { matmul: await benchMatmul(gpu), attention: await benchAttention(gpu) };
-    console.log(JSON.stringify({ bench: what, adapter: gpu.adapter, ...kernels }, null, 1));
-    return 0;
-  }
-  const rows: Record<string, unknown>[] = [];
-  for (const size of option('sizes', Object.keys(SIZES).join(',')).split(',')) {
-    const policy = await open(gpu, size, args.includes('--plain'));
-    const { vocab_size } = policy.info;
-    if (what === 'train') {
-      const sequences = batch(vocab_size, LENGTH + 1);
-      const step = () => policy.sftStep({ sequences, loss_on: 'response', micro_batch: ROWS }, STEP, Seed.of(4));
-      rows.push({ model: size, rows: ROWS, length: LENGTH, train_step_ms: await medianMs(step, repeats, 5), lanes: policy.info.lanes });
-      if (args.includes('--kernels')) rows.push({ model: size, kernels: await policy.profile() });
-    } else if (what === 'rollout') {
-      const prompts = batch(vocab_size, PROMPT).map(({ tokens }) => Array.from(tokens));
-      const sampling = { temperature: 1, top_k: 0, top_p: 1, max_new_tokens: NEW_TOKENS };
-      const generate = () => policy.generate({ prompts, adapter: 'policy', sampling, seed: Seed.of(5) });
-      const ms = await medianMs(generate, Math.ceil(repeats / 2), 3);
-      rows.push({
-        model: size,
-        rows: ROWS,
-        new_tokens: NEW_TOKENS,
-        rollout_ms: ms,
-        rollout_tokens_per_s: ((ROWS * NEW_TOKENS) / ms) * 1e3,
-        lanes: policy.info.lanes,
-      });
-      if (args.includes('--kernels')) rows.push({ model: size, kernels: await policy.profile() });
-    } else {
-      throw new Error(`bench knows train, rollout and kernels, not ${what}`);
+  const rows: object[] = [];
+  if (what === 'kernels') rows.push(...(await benchMatmul(gpu)), ...(await benchAttention(gpu)));
+  else {
+    for (const size of values.sizes.split(',')) {
+      const policy = await open(gpu, size, values.plain);
+      const measured = await (what === 'train' ? train : rollout)(policy, repeats);
+      rows.push({ model: size, ...measured, lanes: policy.info.lanes });
+      if (values.kernels) rows.push({ model: size, kernels: await policy.profile() });
     }
   }
-  console.log(JSON.stringify({ bench: what, adapter: gpu.adapter, rows }, null, 1));
+  process.stdout.write(`${JSON.stringify({ bench: what, adapter: gpu.adapter, rows }, null, 1)}\n`);
   return 0;
 }

@@ -13,9 +13,8 @@ import { Engine } from '../model/engine.ts';
 import { bundledConfig } from '../model/presets.ts';
 import { type PretrainState, Pretrainer, initializeWeights } from '../model/pretrain.ts';
 import { writeSafetensors } from '../model/safetensors.ts';
-import type { ModelTokenizer } from '../model/tokenizer.ts';
 import { chooseLanes } from '../nn/gate.ts';
-import type { Sequence } from '../rft/policy.ts';
+import type { Sequence, Tokenizer } from '../rft/policy.ts';
 import { learningRate } from '../rft/schedule.ts';
 import { corpusDocument } from '../rft/corpus.ts';
 import { PICO_TASKS, TASKS } from '../rft/tasks/registry.ts';
@@ -55,7 +54,7 @@ const CHECKPOINT_EVERY = 500;
 const BUCKETS = [96, 128, 192, 256, 512];
 
 /** Tokenised documents, in buckets of like length. */
-export async function buildCorpus(recipe: Recipe, tokenizer: ModelTokenizer, log: (line: string) => void): Promise<Sequence[][]> {
+export async function buildCorpus(recipe: Recipe, tokenizer: Tokenizer, log: (line: string) => void): Promise<Sequence[][]> {
   const buckets: Sequence[][] = BUCKETS.map(() => []);
   const seed = Seed.of(recipe.seed);
   let tokens = 0;

@@ -21,7 +21,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   eval: { summary: 'Accuracy of a model on the test questions: lab eval --model NAME --task T3,T5|all [--n N].', run: evaluateModel },
   distill: { summary: 'Train a bundled model from scratch: lab distill pico|nano [--max-minutes M].', run: distill },
   corpus: { summary: 'Write the training text of a bundled model as tokens: lab corpus pico|nano --out PREFIX.', run: corpus },
-  bench: { summary: 'Time a LoRA step or rollouts: lab bench train|rollout [--kernels] [--plain].', run: bench },
+  bench: { summary: 'Time a LoRA step, rollouts or kernels: lab bench train|rollout|kernels [--kernels] [--plain].', run: bench },
 };
 
 const usage = () => `Usage: lab <command> [options]

@@ -3,7 +3,8 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { InputError } from '../base/errors.ts';
 import type { ModelFiles } from '../model/open.ts';
-import { type ModelTokenizer, loadTokenizer } from '../model/tokenizer.ts';
+import { loadTokenizer } from '../model/tokenizer.ts';
+import type { Tokenizer } from '../rft/policy.ts';
 
 async function file(path: string, remedy: string): Promise<Buffer> {
   try {
@@ -27,7 +28,7 @@ export async function readModelFiles(name: string): Promise<ModelFiles> {
 }
 
 /** The tokenizer of all bundled models, and its files' texts. */
-export async function readTokenizer(): Promise<{ tokenizer: ModelTokenizer; texts: Pick<ModelFiles, 'tokenizer' | 'tokenizerConfig'> }> {
+export async function readTokenizer(): Promise<{ tokenizer: Tokenizer; texts: Pick<ModelFiles, 'tokenizer' | 'tokenizerConfig'> }> {
   const text = async (part: string) => (await file(join('models', 'tokenizer', part), "Run this in the project's root.")).toString('utf8');
   const texts = { tokenizer: await text('tokenizer.json'), tokenizerConfig: await text('tokenizer_config.json') };
   return { tokenizer: loadTokenizer(JSON.parse(texts.tokenizer), JSON.parse(texts.tokenizerConfig)), texts };

@@ -2,7 +2,7 @@
  * The Llama family as Hugging Face describes it in config.json, and the tensors that such a model has.
  * Fields keep the names of config.json.
  */
-import { InputError } from '../base/errors.ts';
+import { InputError, shown } from '../base/errors.ts';
 
 /** What follows from the model type alone; config.json does not say it. */
 const FAMILY = {
@@ -145,8 +145,6 @@ function flag(label: string, field: string, value: unknown): boolean {
   if (value === undefined || typeof value === 'boolean') return value ?? false;
   throw wrong(label, field, value, 'true or false');
 }
-
-const shown = (value: unknown): string => (value === undefined ? 'missing' : JSON.stringify(value));
 
 const wrong = (label: string, field: string, value: unknown, expected: string): InputError =>
   new InputError(`${label}: ${field} is ${shown(value)} and has to be ${expected}.`, `Correct ${field}, or download the file again.`);

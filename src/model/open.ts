@@ -2,13 +2,13 @@
 import { InputError } from '../base/errors.ts';
 import { Gpu } from '../gpu/device.ts';
 import { chooseLanes } from '../nn/gate.ts';
-import type { Policy } from '../rft/policy.ts';
+import type { Policy, Tokenizer } from '../rft/policy.ts';
 import { type ModelConfig, checkWeights, parseModelConfig } from './config.ts';
 import { CpuPolicy } from './cpu-policy.ts';
 import { Engine } from './engine.ts';
 import { GpuPolicy } from './gpu-policy.ts';
 import { parseSafetensors } from './safetensors.ts';
-import { type ModelTokenizer, loadTokenizer } from './tokenizer.ts';
+import { loadTokenizer } from './tokenizer.ts';
 
 /** The files of a model folder in the Hugging Face layout: texts of the JSON files, bytes of the weights. */
 export interface ModelFiles {
@@ -30,7 +30,7 @@ export interface OpenOptions {
 
 export interface LoadedModel {
   readonly config: ModelConfig;
-  readonly tokenizer: ModelTokenizer;
+  readonly tokenizer: Tokenizer;
   /** By Hugging Face name, f32. */
   readonly weights: ReadonlyMap<string, Float32Array<ArrayBuffer>>;
 }

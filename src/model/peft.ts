@@ -2,7 +2,7 @@
  * LoRA adapters as PEFT stores them: y = W x + s B A x with A [r, in], B [out, r] and s = alpha / r, or alpha / sqrt(r) with
  * rslora (Hu et al. 2021; Kalajdzievski 2023). What is written here loads in PEFT as it is, and the other way round.
  */
-import { InputError } from '../base/errors.ts';
+import { InputError, shown } from '../base/errors.ts';
 import { type ModelConfig, expectedTensors } from './config.ts';
 import { type WeightTensor, parseSafetensors, writeSafetensors } from './safetensors.ts';
 
@@ -212,8 +212,6 @@ function readTargets(value: unknown): PeftTarget[] {
   }
   return PEFT_TARGETS.filter((target) => names.includes(target));
 }
-
-const shown = (value: unknown): string => (value === undefined ? 'missing' : JSON.stringify(value));
 
 const wrong = (field: string, value: unknown, expected: string): InputError =>
   new InputError(

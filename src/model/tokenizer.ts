@@ -1,23 +1,13 @@
 /** Text to token ids and back, by the tokenizer.json and tokenizer_config.json of a Hugging Face model folder. */
 import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
 import { InputError } from '../base/errors.ts';
-
-export interface ModelTokenizer {
-  /** One more than the largest id, special tokens included. */
-  readonly vocabSize: number;
-  readonly eosId: number;
-  readonly padId: number;
-  /** Adds no token at either end; the text of a special token becomes that token, as in Python. */
-  encode(text: string): number[];
-  /** Special tokens and ids without a token leave no text. Bytes that are not UTF-8 become U+FFFD. */
-  decode(ids: readonly number[]): string;
-}
+import type { Tokenizer } from '../rft/policy.ts';
 
 /**
  * Both arguments are parsed JSON. Without a padding token the end token pads: what stands there never counts.
  * Throws InputError when a file can't be used.
  */
-export function loadTokenizer(tokenizerJson: unknown, tokenizerConfigJson: unknown): ModelTokenizer {
+export function loadTokenizer(tokenizerJson: unknown, tokenizerConfigJson: unknown): Tokenizer {
   let tokenizer: HuggingFaceTokenizer;
   try {
     tokenizer = new HuggingFaceTokenizer(tokenizerJson as object, tokenizerConfigJson as object);

@@ -97,26 +97,3 @@ export function whitenReference(advantages: readonly Float64Array[]): Float64Arr
   const scale = 1 / Math.sqrt(Math.max(variance, 1e-8));
   return advantages.map((row) => row.map((a) => (a - mean) * scale));
 }
-
-export interface AdvantageInput {
-  /** Per sequence, per action. */
-  readonly tokenRewards: readonly ArrayLike<number>[];
-  readonly values: readonly ArrayLike<number>[];
-  readonly config: Pick<PpoConfig, 'gamma' | 'lambda'>;
-}
-
-export interface AdvantageEstimator {
-  readonly needsCritic: boolean;
-  estimate(input: AdvantageInput): { advantages: Float64Array[]; returns: Float64Array[] };
-}
-
-/** One entry per estimator, by the field's name for it. */
-export const ADVANTAGE_ESTIMATORS = {
-  gae: {
-    needsCritic: true,
-    estimate({ tokenRewards, values, config }) {
-      const rows = tokenRewards.map((rewards, i) => gaeReference(rewards, values[i]!, config));
-      return { advantages: rows.map((row) => row.advantages), returns: rows.map((row) => row.returns) };
-    },
-  },
-} as const satisfies Record<string, AdvantageEstimator>;

@@ -3,7 +3,7 @@
  * half a million parameters; `paper` and `released` hold what the 8B experiments of arXiv 2412.16849 used.
  */
 import * as v from 'valibot';
-import { InputError } from '../base/errors.ts';
+import { InputError, shown } from '../base/errors.ts';
 import { type FieldInfo, type FieldKind, choice, choices, integer, number, text, toggle } from './fields.ts';
 import { graderNames } from './graders.ts';
 import { LORA_TARGETS } from './policy.ts';
@@ -151,18 +151,16 @@ function fieldAt(path: string): ConfigField {
   );
 }
 
-const show = (value: unknown) => (value === undefined ? 'undefined' : JSON.stringify(value));
-
 function issueText(issue: v.BaseIssue<unknown>): string {
   const path = v.getDotPath(issue) ?? '';
   if (issue.type === 'strict_object') {
     return issue.expected === 'never'
       ? `there is no setting ${path}`
-      : `${path || 'the config'} must be an object, not ${show(issue.input)}`;
+      : `${path || 'the config'} must be an object, not ${shown(issue.input)}`;
   }
   // An item of a list is reported at list.index; its rule stands at the list.
   const field = fieldsByPath.get(path) ?? fieldsByPath.get(path.slice(0, path.lastIndexOf('.')));
-  return `${field?.path ?? path} must be ${field?.rule ?? issue.expected}, not ${show(issue.input)}`;
+  return `${field?.path ?? path} must be ${field?.rule ?? issue.expected}, not ${shown(issue.input)}`;
 }
 
 /**
@@ -209,7 +207,7 @@ export function configDifferences(config: Config): PartialConfig {
   const out: Record<string, unknown> = {};
   for (const { path, default: value } of configFields) {
     const current = getPath(config, path);
-    if (show(current) !== show(value)) assign(out, path, current);
+    if (JSON.stringify(current) !== JSON.stringify(value)) assign(out, path, current);
   }
   return out;
 }

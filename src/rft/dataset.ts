@@ -2,7 +2,7 @@
  * Questions with four options, read from JSON or JSONL in the record format of SciKnowEval and OpenRFT:
  * `{ question, choices: { text: [4], label: ["A".."D"] }, answerKey, details? }`. Other keys are ignored.
  */
-import { InputError } from '../base/errors.ts';
+import { InputError, shown } from '../base/errors.ts';
 
 export const LABELS = ['A', 'B', 'C', 'D'] as const;
 export type Label = (typeof LABELS)[number];
@@ -99,10 +99,12 @@ function parseQuestion(where: string, value: unknown): Question {
   if (!Array.isArray(text)) return fail('choices.text is missing', FORMAT);
   if (text.length !== LABELS.length)
     return fail(`choices.text has ${text.length} options in place of four`, 'Give exactly four options, or leave the question out.');
-  const empty = text.findIndex((option) => !isText(option));
-  if (empty >= 0) return fail(`option ${LABELS[empty]} is empty or not text`, 'Give each option as text.');
-  const options = text.map((option) => String(option).trim());
-  const repeated = options.findIndex((option, i) => options.indexOf(option) < i);
+  const options: unknown[] = text;
+  if (!options.every(isText)) {
+    const empty = options.findIndex((option) => !isText(option));
+    return fail(`option ${LABELS[empty]} is empty or not text`, 'Give each option as text.');
+  }
+  const repeated = options.findIndex((option, i) => options.findIndex((other) => other.trim() === option.trim()) < i);
   if (repeated >= 0) {
     return fail(
       `option ${LABELS[repeated]} repeats an earlier one (${options[repeated]})`,
@@ -110,16 +112,13 @@ function parseQuestion(where: string, value: unknown): Question {
     );
   }
   if (!Array.isArray(label) || label.length !== LABELS.length || LABELS.some((expected, i) => label[i] !== expected)) {
-    return fail(
-      `choices.label is ${label === undefined ? 'missing' : JSON.stringify(label)}`,
-      'Label the four options A, B, C, D, in this order.',
-    );
+    return fail(`choices.label is ${shown(label)}`, 'Label the four options A, B, C, D, in this order.');
   }
   if (answerKey === undefined) return fail('answerKey is missing', FORMAT);
   if (!LABELS.includes(answerKey as Label))
-    return fail(`answerKey ${JSON.stringify(answerKey)} is not among the labels`, 'Name the right option by its label: A, B, C or D.');
+    return fail(`answerKey ${shown(answerKey)} is not among the labels`, 'Name the right option by its label: A, B, C or D.');
   if (details !== undefined && !isObject(details)) return fail('details is not an object', 'Leave details out, or give an object.');
-  return { question, choices: { text, label: LABELS }, answerKey: answerKey as Label, ...(details && { details }) };
+  return { question, choices: { text: options, label: LABELS }, answerKey: answerKey as Label, ...(details && { details }) };
 }
 
 const stem = ({ question }: Question) => question.trim();

@@ -7,11 +7,13 @@
  */
 
 export interface Tokenizer {
+  /** One more than the largest id, special tokens included. */
   readonly vocabSize: number;
   readonly eosId: number;
   readonly padId: number;
+  /** Adds no token at either end; the text of a special token becomes that token, as in Python. */
   encode(text: string): number[];
-  /** Special tokens are left out. */
+  /** Special tokens and ids without a token leave no text. Bytes that are not UTF-8 become U+FFFD. */
   decode(ids: readonly number[]): string;
 }
 

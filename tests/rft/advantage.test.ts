@@ -1,13 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { Seed } from '../../src/base/random.ts';
-import {
-  ADVANTAGE_ESTIMATORS,
-  gaeReference,
-  klEstimate,
-  moments,
-  tokenRewardsReference,
-  whitenReference,
-} from '../../src/rft/advantage.ts';
+import { gaeReference, klEstimate, moments, tokenRewardsReference, whitenReference } from '../../src/rft/advantage.ts';
 
 const rng = Seed.of(3).random();
 const normals = (length: number, scale = 1) => Float64Array.from({ length }, () => rng.normal() * scale);
@@ -84,14 +77,6 @@ describe('generalised advantage estimation', () => {
     let first = 0;
     for (let t = 0; t < 7; t++) first += (gamma * lambda) ** t * (rewards[t]! + gamma * (values[t + 1] ?? 0) - values[t]!);
     expect(advantages[0]).toBeCloseTo(first, 12);
-  });
-
-  test('the registry entry treats each sequence by itself', () => {
-    const config = { gamma: 1, lambda: 0.95 };
-    const { advantages, returns } = ADVANTAGE_ESTIMATORS.gae.estimate({ tokenRewards: [rewards, [1]], values: [values, [0.25]], config });
-    expect(advantages[0]).toEqual(gaeReference(rewards, values, config).advantages);
-    expect([...advantages[1]!]).toEqual([0.75]);
-    expect([...returns[1]!]).toEqual([1]);
   });
 });
 

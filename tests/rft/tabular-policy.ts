@@ -4,8 +4,7 @@
  * are written in characters, so each token has an exact conditional probability: the share of the responses that still fit. All
  * gradients are exact, training is AdamW on float32 storage, and draws depend on (seed, index) alone; nothing is simulated.
  */
-import { InputError } from '../../src/base/errors.ts';
-import { LabError, throwIfStopped } from '../../src/base/errors.ts';
+import { InputError, LabError, throwIfStopped } from '../../src/base/errors.ts';
 import { Seed, pcg4d, unitFloat } from '../../src/base/random.ts';
 import type {
   AdapterExport, AdapterName, GenerateRequest, Generation, LoraConfig, OptimizerStep, Policy, PolicyCheckpoint, PolicyInfo,
