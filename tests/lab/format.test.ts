@@ -1,11 +1,5 @@
-import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { APP_VERSION } from '../../src/base/version.ts';
 import { bytes, counted, duration, fine, percent, points, rate, tick } from '../../src/lab/format.ts';
-
-test('the version is that of the package', () => {
-  expect(APP_VERSION).toBe((JSON.parse(readFileSync('package.json', 'utf8')) as { version: string }).version);
-});
 
 test('shares and their differences', () => {
   expect(percent(0.4567)).toBe('45.7 %');
