@@ -280,84 +280,81 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
 }
 
 // kernel: tiled
-// 64 x 64 of c per workgroup, 4 x 4 per invocation; 32 of k at a time are staged through 16 KiB of workgroup memory.
-// The next stage is fetched into registers while the current one is multiplied.
+// 64 x 64 of c per workgroup, 8 x 4 per invocation; 32 of k at a time are staged through 16 KiB of workgroup memory.
+// The next stage is fetched into registers while the current one is multiplied. LoRA's few columns come straight from memory.
 // Slot of block `line` at k: k * 16 + (line ^ k / 4): the exclusive or spreads both the transposed stores and the loads over the banks.
 var<workgroup> tile_a: array<vec4<f32>, 512>;
 var<workgroup> tile_b: array<vec4<f32>, 512>;
 
-fn fetch(is_a: bool, is_lora: bool, line: u32, k: u32, end: u32) -> mat4x4<f32> {
-  if (k >= end) { return mat4x4<f32>(); }
-  if (has_lora_term && is_lora) {
-    if (is_a) { return left_block(line, k, end); }
-    return right_block(k, line, end);
-  }
-  if (is_a) { return a_block(line, k, end); }
-  return b_block(k, line, end);
+// Which 4 x 4 block of a staged tile an invocation fetches: (k block, line block); neighbours follow what is contiguous in memory.
+fn job(lane: u32, along_k: bool) -> vec2<u32> {
+  return select(vec2<u32>(lane / 16u, lane % 16u), vec2<u32>(lane % 8u, lane / 8u), along_k);
 }
 
-@compute @workgroup_size(256)
+@compute @workgroup_size(128)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
   let tile = tile_of(group);
   let first_row = tile.y * 64u;
   let first_col = tile.x * 64u;
-  let lora = lora_range(first_col, 64u);
   let begin = group.z * params.chunk;
   let end = min(begin + params.chunk, params.k);
-  let lora_steps = (lora.y - lora.x + 31u) / 32u;
-  let steps = lora_steps + (end - begin + 31u) / 32u;
-
-  // Half of the invocations fetch a, half fetch b, one block each; neighbours follow what is contiguous in memory.
-  let is_a = lane < 128u;
-  let job = lane % 128u;
-  let along_k = select(variant == NT, variant != TN, is_a);
-  let k_block = select(job / 16u, job % 8u, along_k);
-  let line_block = select(job % 16u, job / 8u, along_k);
-  let line = select(first_col, first_row, is_a) + line_block * 4u;
-  let slot = k_block * 64u + (line_block ^ k_block);
-
+  let for_a = job(lane, variant != TN);
+  let for_b = job(lane, variant == NT);
+  let slot_a = for_a.x * 64u + (for_a.y ^ for_a.x);
+  let slot_b = for_b.x * 64u + (for_b.y ^ for_b.x);
   let y = lane / 16u;
   let x = lane % 16u;
-  let row = first_row + y * 4u;
+  let row = first_row + y * 4u; // and row + 32
   let col = first_col + x * 4u;
-  var sum = mat4x4<f32>();
-  var next: mat4x4<f32>;
+  var upper = mat4x4<f32>();
+  var lower = mat4x4<f32>();
+  var next_a: mat4x4<f32>;
+  var next_b: mat4x4<f32>;
   var blocks = 0u; // of 4 k in the staged tile
-  for (var step = 0u; step <= steps; step++) {
-    let is_lora = step < lora_steps;
-    let start = select(begin + (step - lora_steps) * 32u, lora.x + step * 32u, is_lora);
-    let stop = select(end, lora.y, is_lora);
-    if (step < steps) { next = fetch(is_a, is_lora, line, start + k_block * 4u, stop); }
+  for (var start = begin; ; start += 32u) {
+    if (start < end) {
+      next_a = mat4x4<f32>();
+      next_b = mat4x4<f32>();
+      if (start + for_a.x * 4u < end) { next_a = a_block(first_row + for_a.y * 4u, start + for_a.x * 4u, end); }
+      if (start + for_b.x * 4u < end) { next_b = b_block(start + for_b.x * 4u, first_col + for_b.y * 4u, end); }
+    }
+    if (start == begin) {
+      if (has_lora_term) {
+        let lora = lora_range(first_col, 64u);
+        for (var q = lora.x; q < lora.y; q += 4u) {
+          let right = right_block(q, col, lora.y);
+          upper = multiply(upper, left_block(row, q, lora.y), right);
+          lower = multiply(lower, left_block(row + 32u, q, lora.y), right);
+        }
+        upper = scale_lora(upper, row, col);
+        lower = scale_lora(lower, row + 32u, col);
+      }
+    }
     for (var block = 0u; block < blocks; block++) {
-      let at_a = block * 64u + (y ^ block);
+      let at_upper = block * 64u + (y ^ block);
+      let at_lower = block * 64u + ((y + 8u) ^ block);
       let at_b = block * 64u + (x ^ block);
-      sum = multiply(
-        sum,
-        mat4x4<f32>(tile_a[at_a], tile_a[at_a + 16u], tile_a[at_a + 32u], tile_a[at_a + 48u]),
-        mat4x4<f32>(tile_b[at_b], tile_b[at_b + 16u], tile_b[at_b + 32u], tile_b[at_b + 48u]),
-      );
+      let right = mat4x4<f32>(tile_b[at_b], tile_b[at_b + 16u], tile_b[at_b + 32u], tile_b[at_b + 48u]);
+      upper = multiply(upper, mat4x4<f32>(tile_a[at_upper], tile_a[at_upper + 16u], tile_a[at_upper + 32u], tile_a[at_upper + 48u]), right);
+      lower = multiply(lower, mat4x4<f32>(tile_a[at_lower], tile_a[at_lower + 16u], tile_a[at_lower + 32u], tile_a[at_lower + 48u]), right);
     }
-    if (has_lora_term && step == lora_steps) { sum = scale_lora(sum, row, col); }
-    if (step == steps) { break; }
+    if (start >= end) { break; }
     workgroupBarrier();
-    if (is_a) {
-      tile_a[slot] = next[0];
-      tile_a[slot + 16u] = next[1];
-      tile_a[slot + 32u] = next[2];
-      tile_a[slot + 48u] = next[3];
-    } else {
-      tile_b[slot] = next[0];
-      tile_b[slot + 16u] = next[1];
-      tile_b[slot + 32u] = next[2];
-      tile_b[slot + 48u] = next[3];
-    }
+    tile_a[slot_a] = next_a[0];
+    tile_a[slot_a + 16u] = next_a[1];
+    tile_a[slot_a + 32u] = next_a[2];
+    tile_a[slot_a + 48u] = next_a[3];
+    tile_b[slot_b] = next_b[0];
+    tile_b[slot_b + 16u] = next_b[1];
+    tile_b[slot_b + 32u] = next_b[2];
+    tile_b[slot_b + 48u] = next_b[3];
     workgroupBarrier();
-    blocks = min(8u, (stop - start + 3u) / 4u);
+    blocks = min(8u, (end - start + 3u) / 4u);
   }
-  finish(row, col, group.z, sum[0]);
-  finish(row + 1u, col, group.z, sum[1]);
-  finish(row + 2u, col, group.z, sum[2]);
-  finish(row + 3u, col, group.z, sum[3]);
+  for (var i = 0u; i < 4u; i++) {
+    finish(row + i, col, group.z, upper[i]);
+    finish(row + 32u + i, col, group.z, lower[i]);
+  }
 }
 
 // kernel: skinny

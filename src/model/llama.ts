@@ -15,11 +15,12 @@ import { attentionDecode, cacheFill } from '../nn/attention-decode.ts';
 import { copyColumns } from '../nn/copy.ts';
 import { embed, embedBackward, embedNext } from '../nn/embedding.ts';
 import { type LoraTerm, linear, linearBackward } from '../nn/linear.ts';
+import { type LoraGather, beginLoraGather, endLoraGather } from '../nn/lora.ts';
 import { rmsnorm, rmsnormBackward, rmsnormWeightGradient } from '../nn/rmsnorm.ts';
 import { rope } from '../nn/rope.ts';
 import { swiglu, swigluBackward } from '../nn/swiglu.ts';
 import type { ModelConfig } from './config.ts';
-import { PROJECTIONS, type Projection, projectionShapes } from './layout.ts';
+import { PROJECTIONS, type Projection, adapterLayout, projectionShapes } from './layout.ts';
 import type { ParameterSet } from './parameters.ts';
 
 /** The frozen (or pre-trained) base and what every program needs of it. */
@@ -219,6 +220,30 @@ export function forward(
   return { batch, tokens, layers, last: x, lastInv, hidden, adapter };
 }
 
+/** All LoRA gradients of a backward pass are summed by one dispatch where the engine's layout has no gaps between them. */
+function adapterGather(
+  b: ProgramBuilder,
+  config: ModelConfig,
+  { rank }: AdapterUse,
+  tokens: number,
+  gradients: ParameterSet,
+): LoraGather | undefined {
+  const { regions } = adapterLayout(config, rank);
+  let length = 0;
+  for (const region of regions) {
+    if (gradients.offsetInFirstShard(region.name) !== length) return undefined;
+    length += region.length;
+  }
+  return beginLoraGather(b, { tokens, length, terms: Object.values(projectionShapes(config)).map((shape) => ({ ...shape, rank })) });
+}
+
+function adapterGradients(gradients: ParameterSet | undefined, gather: LoraGather | undefined, name: string) {
+  if (!gradients) return {};
+  const [a, b] = [`${name}.a`, `${name}.b`];
+  if (!gather) return { dA: gradients.view(a), dB: gradients.view(b) };
+  return { place: { gather, aOffset: gradients.offsetInFirstShard(a)!, bOffset: gradients.offsetInFirstShard(b)! } };
+}
+
 /** Where gradients go: into an adapter's, into the base's, or both. Everything is added to what is there. */
 export interface Gradients {
   readonly adapter?: ParameterSet;
@@ -234,6 +259,7 @@ export function backward(b: ProgramBuilder, trunk: Trunk, state: ForwardState, d
   const { heads, kvHeads, headDim, stride } = qkvGeometry(config);
   const { base } = gradients;
 
+  const gather = gradients.adapter && adapter && adapterGather(b, config, adapter, tokens, gradients.adapter);
   const reverse = (layer: number, projection: Projection, z: LayerState['z'], args: { x: Operand; dy: Operand; dx?: Operand }) => {
     const shape = projectionShapes(config)[projection];
     const term = loraTerm(trunk, adapter, layer, projection, z[projection]);
@@ -246,9 +272,7 @@ export function backward(b: ProgramBuilder, trunk: Trunk, state: ForwardState, d
       weight: weights.view(name),
       ...(base ? { dWeight: base.view(name) } : {}),
       ...(base?.has(bias) ? { dBias: base.view(bias) } : {}),
-      ...(term
-        ? { lora: gradients.adapter ? { ...term, dA: gradients.adapter.view(`${name}.a`), dB: gradients.adapter.view(`${name}.b`) } : term }
-        : {}),
+      lora: term && { ...term, ...adapterGradients(gradients.adapter, gather, name) },
     });
   };
   /** dx += reverse of a whole-row norm; the residual branch is already in dx. */
@@ -293,6 +317,7 @@ export function backward(b: ProgramBuilder, trunk: Trunk, state: ForwardState, d
     reverse(layer, 'qkv', s.z, { x: s.h1, dy: dRaw, ...(lowest ? {} : { dx: dh1 }) });
     if (!lowest) reverseNorm(`${layer}.norm1`, s.input, s.inv1, dh1, dx, true);
   }
+  if (gather) endLoraGather(b, gather, gradients.adapter!.shards[0]!.view);
   if (base) {
     const { tokens: ids, rowOf } = state.batch;
     embedBackward(b, { rows, length, width: d, vocab: config.vocab_size, capacity, tokens: ids, rowOf, dx, dWeight: base.view('embed') });

@@ -57,6 +57,12 @@ export class ParameterSet {
     return { buffer: this.shards[shard]!.view.buffer, offset: offset * 4, size: length * 4 };
   }
 
+  /** Floats from the start of the first shard; undefined in a later one. */
+  offsetInFirstShard(name: string): number | undefined {
+    const { shard, offset } = this.place(name);
+    return shard === 0 ? offset : undefined;
+  }
+
   /** Writes part of a region; `offset` in floats. */
   write(name: string, data: Float32Array<ArrayBuffer>, offset = 0): void {
     this.gpu.write(this.view(name), data, offset * 4);

@@ -1,13 +1,23 @@
 /**
  * Linear layers, y = x W^T, with weights as Hugging Face files hold them ([out, in]) and LoRA folded in (lora.ts).
- * Forward with LoRA is two dispatches (z, then y); backward is dz, dx, two partial sums and their sum. x, y and dx are touched once
- * by the base product, and B A is never formed.
+ * Forward with LoRA is two dispatches (z, then y). Backward is dz with the gradients' parts, then dx, and one sum for all layers; in lane
+ * `plain` and at odd extents dz, dx, two partial sums and their sum. x, y and dx are touched once by the base product, and B A is never
+ * formed.
  */
 import biasSource from '../../shaders/bias.wgsl?raw';
 import { InputError } from '../base/errors.ts';
 import { kernelFamily } from '../gpu/kernel.ts';
 import type { Operand, ProgramBuilder } from '../gpu/program.ts';
-import { type LoraReference, type LoraTerm, loraDown, loraGradients, loraUpBackward, spreadReference } from './lora.ts';
+import {
+  type GatherPlace,
+  type LoraReference,
+  type LoraTerm,
+  gatherLoraGradients,
+  loraDown,
+  loraGradients,
+  loraUpBackward,
+  spreadReference,
+} from './lora.ts';
 import { matmul, matmulReference, product } from './matmul.ts';
 import { sumChunks } from './reduce.ts';
 
@@ -38,20 +48,22 @@ export function linear(
 
 /**
  * dx (+)= dy W [+ mask * (dz A)], dz = scale * dy B'; dA += dz^T drop(x), dB += scale * dy^T z; dWeight += dy^T x,
- * dBias += column sums of dy. What is not given is not computed.
+ * dBias += column sums of dy. What is not given is not computed. With `place`, dA and dB go there in place of `dA` and `dB`.
  */
 export function linearBackward(
   b: ProgramBuilder,
   args: {
     tokens: number; in: number; out: number; x: Operand; weight: Operand; dy: Operand;
     dx?: Operand | undefined; accumulateDx?: boolean; dWeight?: Operand | undefined; dBias?: Operand | undefined;
-    lora?: (LoraTerm & { dA?: Operand | undefined; dB?: Operand | undefined }) | undefined;
+    lora?: (LoraTerm & { dA?: Operand | undefined; dB?: Operand | undefined; place?: GatherPlace | undefined }) | undefined;
   }, // prettier-ignore
 ): void {
   const { tokens, in: inputs, out, x, weight, dy, dx, accumulateDx = false, dWeight, dBias, lora } = args;
   const layer = { tokens, in: inputs, out };
   if (lora) checkLora(lora, out);
-  const dz = lora && (dx || lora.dA) ? loraUpBackward(b, { ...layer, dy, lora }) : undefined;
+  let dz: Operand | undefined;
+  if (lora?.place) dz = gatherLoraGradients(b, { ...layer, x, dy, lora, place: lora.place });
+  else if (lora && (dx || lora.dA)) dz = loraUpBackward(b, { ...layer, dy, lora });
   if (dx) {
     const term = lora && dz && { rank: lora.rank, segments: lora.segments, scale: 1, left: dz, right: lora.a };
     product(b, {
@@ -59,7 +71,7 @@ export function linearBackward(
       lora: term, dropout: lora?.dropout,
     }); // prettier-ignore
   }
-  if (lora) loraGradients(b, { ...layer, x, dy, dz: dz ?? dy, lora, dA: lora.dA, dB: lora.dB });
+  if (lora && !lora.place) loraGradients(b, { ...layer, x, dy, dz: dz ?? dy, lora, dA: lora.dA, dB: lora.dB });
   if (dWeight) matmul(b, { variant: 'tn', m: out, n: inputs, k: tokens, a: dy, b: x, c: dWeight, accumulate: true });
   if (dBias) biasGradient(b, { tokens, out, dy, dBias });
 }

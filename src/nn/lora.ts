@@ -4,11 +4,16 @@
  * A stacks the segments' A; row o of B belongs to the segment that o lies in, and B' is B spread over the segments' columns
  * (shaders/matmul.wgsl). A projection without an adapter has A = 0 and B = 0 there, which stays so: both gradients are zero.
  */
+import dropoutSource from '../../shaders/dropout.wgsl?raw';
 import source from '../../shaders/lora.wgsl?raw';
+import gradientsSource from '../../shaders/lora_gradients.wgsl?raw';
+import noDropoutSource from '../../shaders/no_dropout.wgsl?raw';
+import randomSource from '../../shaders/random.wgsl?raw';
 import { pcg4d, unitFloat } from '../base/random.ts';
 import { kernelFamily } from '../gpu/kernel.ts';
-import { type Operand, type ProgramBuilder, groups } from '../gpu/program.ts';
+import { type Operand, type ProgramBuilder, type Tensor, groups } from '../gpu/program.ts';
 import { type Dropout, partialProducts, product, segmentStarts } from './matmul.ts';
+import { sumChunks } from './reduce.ts';
 
 export interface LoraTerm {
   /** 1 to 64. */
@@ -77,6 +82,75 @@ export function loraGradients(
     },
     grid: groups(lengths.length_a + lengths.length_b, 64),
   });
+}
+
+const gradientKernels = {
+  none: kernelFamily('lora_gradients', gradientsSource, ['chunk'], { random: randomSource, dropout: noDropoutSource }),
+  mask: kernelFamily('lora_gradients_dropout', gradientsSource, ['chunk'], { random: randomSource, dropout: dropoutSource }),
+};
+
+/** Tokens per workgroup of the gathering kernel, and the widest z that it stages. */
+const CHUNK_TOKENS = 32;
+const GATHERED_WIDTH = 32;
+const GATHER_BYTES = 256 << 20;
+
+/** What chunks of tokens give to the gradients of all terms of a backward pass, laid out like the adapter: [chunks, length]. */
+export interface LoraGather {
+  readonly partials: Tensor;
+  /** Floats of one chunk. */
+  readonly length: number;
+  readonly chunks: number;
+}
+
+/** Where a term's gradients lie in a gather, in floats. */
+export interface GatherPlace {
+  readonly gather: LoraGather;
+  readonly aOffset: number;
+  readonly bOffset: number;
+}
+
+/**
+ * Begins to gather the gradients of `terms`, whose adapters together hold `length` floats; undefined where the kernel can't:
+ * in lane `plain`, for odd extents, for wide terms, and where the parts would take too much memory.
+ */
+export function beginLoraGather(
+  b: ProgramBuilder,
+  { tokens, length, terms }: { tokens: number; length: number; terms: readonly (Pick<LoraTerm, 'rank' | 'segments'> & { in: number })[] },
+): LoraGather | undefined {
+  const chunks = Math.ceil(tokens / CHUNK_TOKENS);
+  const bytes = Math.min(GATHER_BYTES, b.gpu.limits.maxStorageBufferBindingSize);
+  const fits = terms.every(
+    (term) => [term.rank, term.in, ...term.segments].every((extent) => extent % 4 === 0) && widthOf(term) <= GATHERED_WIDTH,
+  );
+  if (b.lanes.matmul === 'plain' || !fits || chunks * length * 4 > bytes) return undefined;
+  return { partials: b.tensor('lora gradients by chunk', [chunks, length]), length, chunks };
+}
+
+/** dz[tokens, segments.length * rank], and the term's gradients into their place of the gather. */
+export function gatherLoraGradients(
+  b: ProgramBuilder,
+  args: Layer & { x: Operand; dy: Operand; lora: LoraTerm; place: GatherPlace },
+): Tensor {
+  const { tokens, in: inputs, out, x, dy, lora, place } = args;
+  const { rank, segments, scale, dropout } = lora;
+  const dz = b.tensor('lora dz', [tokens, widthOf(lora)]);
+  const starts = segmentStarts(segments).map((start) => Math.min(start, out) / 4) as [number, number, number];
+  b.dispatch(gradientKernels[dropout ? 'mask' : 'none'].chunk, {
+    params: {
+      tokens, inputs: inputs / 4, outputs: out / 4, rank: rank / 4, width: widthOf(lora) / 4, scale,
+      segment_1: starts[0], segment_2: starts[1], segment_3: starts[2],
+      stride: place.gather.length / 4, a_offset: place.aOffset / 4, b_offset: place.bOffset / 4,
+      dropout: dropout?.rate ?? 0, salt: dropout?.salt ?? 0,
+    }, // prettier-ignore
+    bind: { x, dy, z: lora.z, factor: lora.b, dz, partials: place.gather.partials, ...(dropout && { dropout: dropout.scalars }) },
+    grid: [place.gather.chunks],
+  });
+  return dz;
+}
+
+/** Adds what was gathered to `gradients`, whose first floats are laid out alike. */
+export function endLoraGather(b: ProgramBuilder, { partials, length, chunks }: LoraGather, gradients: Operand): void {
+  sumChunks(b, { partials, result: gradients, length, chunks, accumulate: true });
 }
 
 // Float64 reference.
