@@ -1,5 +1,5 @@
 /**
- * Texts as vectors, for retrieval (section 3.4 of the paper: examples in context): the interface, the search over its vectors, and the
+ * Texts as vectors, for retrieval (section 2.3.1 of the paper: examples in context): the interface, the search over its vectors, and the
  * embedder that needs no model of its own. all-MiniLM-L6-v2 is the other one (src/workers/minilm.ts). Callers never ask which.
  */
 import { InputError } from '../base/errors.ts';
