@@ -67,6 +67,8 @@ export class Trainer implements TrainerApi {
       try {
         return await done;
       } catch (error) {
+        const { reason } = stop.signal as { reason: unknown };
+        if (reason instanceof LabError) throw reason; // A run's, which says more than that it was stopped.
         if (error instanceof LabError && error.code === 'gpu-device-lost') await this.closePolicy(); // The next one opens another device.
         throw error;
       } finally {
@@ -170,12 +172,11 @@ export class Trainer implements TrainerApi {
   }
 
   private refuseDuringRun(): void {
-    if (this.session)
-      throw new LabError('busy', 'The model is taken by the run that goes on.', 'Wait until the run has ended, or stop it.');
+    if (this.session) throw takenByRun();
   }
 
   private async endEmbedding(): Promise<void> {
-    this.embedding?.stop.abort();
+    this.embedding?.stop.abort(takenByRun());
     await this.embedding?.done.catch(() => undefined); // Whoever asked for it hears of the error.
   }
 
@@ -200,6 +201,8 @@ export class Trainer implements TrainerApi {
     this.port?.postMessage(message, transferred);
   }
 }
+
+const takenByRun = () => new LabError('busy', 'The model is taken by a run.', 'Wait until the run has ended, or stop it.');
 
 /** Sends events in batches, and of the progress between them only the latest, so that a fast run does not flood the page. */
 class Outbox {

@@ -81,7 +81,7 @@ describe('the policy', () => {
     });
     const model = { name: 'pico', backend: 'cpu', base } as const;
     const embedder = await openPolicyEmbedder(client, model);
-    const many = expect(embedder.embed(Array.from({ length: 500 }, () => TEXTS[0]!))).rejects.toMatchObject({ code: 'stopped' });
+    const many = expect(embedder.embed(Array.from({ length: 500 }, () => TEXTS[0]!))).rejects.toMatchObject({ code: 'busy' });
     const text = async (split: string) => ({ name: split, text: await (await fetch(`${base}data/T4.${split}.jsonl`)).text() });
     const [train, test] = [await text('train'), await text('test')];
     const run = client.run({ run: 1, config: resolveConfig({ model: 'pico' }), train, test, appVersion: '', stepwise: false });
