@@ -42,7 +42,7 @@ export default defineConfig({
       {
         extends: true,
         // Found later, it would reload the test page in the middle of a run.
-        optimizeDeps: { include: ['@huggingface/tokenizers'] },
+        optimizeDeps: { include: ['@huggingface/tokenizers', '@xenova/transformers'] },
         test: {
           name: 'browser',
           include: ['tests/browser/**/*.test.ts'],

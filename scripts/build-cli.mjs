@@ -1,4 +1,5 @@
 /** `npm run build:cli`: the headless lab as the one file dist-cli/lab.mjs, in which only the WebGPU addon is left outside. */
+import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ensurePackages } from './setup.mjs';
 
@@ -10,6 +11,8 @@ export async function buildCli(outDir) {
     configFile: false,
     logLevel: 'warn',
     publicDir: false,
+    // For Node the package has a build of its own, which wants onnxruntime-node beside it at run time; the web's runs on what it is given.
+    resolve: { alias: { '@xenova/transformers': resolve('node_modules/@xenova/transformers/dist/transformers.web.js') } },
     ssr: { noExternal: true, external: ['webgpu'] },
     build: {
       ssr: 'src/cli/main.ts',

@@ -1,5 +1,6 @@
 /**
  * The content security policy of the lab: the header of `npm start`, and a meta tag for hosts that send no headers.
+ * 'wasm-unsafe-eval' lets WebAssembly compile, which the sentence encoder's runtime is; no script can be made of text by it.
  * Fetches go anywhere over https because a reader may name a host of his own; the lab asks before the first one.
  */
 export const CONTENT_SECURITY_POLICY = [

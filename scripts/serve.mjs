@@ -54,9 +54,18 @@ export function sendFile(folder, path, request, response) {
   response.setHeader('cache-control', 'no-cache');
   response.setHeader('etag', etag);
   if (request.headers['if-none-match'] === etag) return response.writeHead(304).end();
-  response.writeHead(200, { 'content-type': TYPES[extname(file)] ?? 'application/octet-stream', 'content-length': stat.size });
+  response.setHeader('content-type', TYPES[extname(file)] ?? 'application/octet-stream');
+  response.setHeader('accept-ranges', 'bytes');
+  // One range, as a download that broke off asks for; more at once, or a suffix, may be answered with the whole file.
+  const [, first, last] = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? '') ?? [];
+  const start = Number(first ?? 0);
+  const end = Math.min(last ? Number(last) : Infinity, stat.size - 1);
+  if (first !== undefined && start > end) return response.writeHead(416, { 'content-range': `bytes */${stat.size}` }).end();
+  response.setHeader('content-length', end - start + 1);
+  if (first !== undefined) response.setHeader('content-range', `bytes ${start}-${end}/${stat.size}`);
+  response.writeHead(first === undefined ? 200 : 206);
   if (request.method === 'HEAD') return response.end();
-  pipeline(createReadStream(file), response, (error) => {
+  pipeline(createReadStream(file, { start, end: Math.max(start, end) }), response, (error) => {
     if (error && error.code !== 'ERR_STREAM_PREMATURE_CLOSE') console.error(`${name}: ${error.message}`);
   });
 }

@@ -17,7 +17,10 @@ const ROOMS = {
     rooms: ['base', 'gpu', 'nn', 'model', 'rft', 'notebook'],
     packages: ['comlink', 'valibot', '@xenova/transformers', 'onnxruntime-web'],
   },
-  cli: { rooms: ['base', 'gpu', 'nn', 'model', 'rft', 'notebook', 'workers', 'scripts', 'bench'], packages: ['node', 'valibot', 'webgpu'] },
+  cli: {
+    rooms: ['base', 'gpu', 'nn', 'model', 'rft', 'notebook', 'workers', 'scripts', 'bench'],
+    packages: ['node', 'valibot', 'webgpu', 'onnxruntime-web'],
+  },
   lab: { rooms: ['base', 'rft', 'notebook', 'workers'], packages: ['svelte', 'uplot', 'valibot', 'comlink'] },
 };
 

@@ -6,6 +6,7 @@ import { corpus } from './corpus.ts';
 import { distill } from './distill.ts';
 import { evaluateModel } from './eval.ts';
 import { run } from './run.ts';
+import { similar } from './similar.ts';
 
 interface Command {
   readonly summary: string;
@@ -19,6 +20,10 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     run,
   },
   eval: { summary: 'Accuracy of a model on the test questions: lab eval --model NAME --task T3,T5|all [--n N].', run: evaluateModel },
+  similar: {
+    summary: 'Training questions nearest to a text: lab similar --question TEXT [--task T4] [--n 3] [--embedder minilm|MODEL].',
+    run: similar,
+  },
   distill: { summary: 'Train a bundled model from scratch: lab distill pico|nano [--max-minutes M].', run: distill },
   corpus: { summary: 'Write the training text of a bundled model as tokens: lab corpus pico|nano --out PREFIX.', run: corpus },
   bench: { summary: 'Time a LoRA step, rollouts or kernels: lab bench train|rollout|kernels [--kernels] [--plain].', run: bench },

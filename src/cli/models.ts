@@ -23,7 +23,7 @@ export async function readModelFiles(name: string): Promise<ModelFiles> {
     config: await text('config.json'),
     tokenizer: await text('tokenizer.json'),
     tokenizerConfig: await text('tokenizer_config.json'),
-    weights: new Uint8Array(await file(join(folder, 'model.safetensors'), remedy)),
+    weights: await readBytes(join(folder, 'model.safetensors'), remedy),
   };
 }
 
@@ -39,5 +39,8 @@ export async function readQuestions(task: string, split: 'train' | 'test'): Prom
   const path = join('public', 'data', `${task}.${split}.jsonl`);
   return (await file(path, "Run this in the project's root; the bundled tasks lie in public/data.")).toString('utf8');
 }
+
+export const readBytes = async (path: string, remedy: string): Promise<Uint8Array<ArrayBuffer>> =>
+  Uint8Array.from(await file(path, remedy));
 
 export const readText = async (path: string): Promise<string> => (await file(path, 'Check the path.')).toString('utf8');

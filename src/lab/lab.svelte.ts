@@ -2,12 +2,18 @@
 import { APP_VERSION } from '../base/version.ts';
 import { type ErrorRecord, InputError, LabError, errorRecord } from '../base/errors.ts';
 import { type Config, setPath } from '../rft/config.ts';
+import { type Dataset, firstQuestions, parseDataset } from '../rft/dataset.ts';
+import type { Embedder } from '../rft/embedder.ts';
 import { TrainerClient, WORKER_STOPPED } from '../workers/client.ts';
+import { MiniLmEmbedder } from '../workers/embedder-client.ts';
+import type { MiniLmDevice } from '../workers/minilm-files.ts';
+import { openPolicyEmbedder } from '../workers/policy-embedder.ts';
 import type { Backend, DataFile, DeviceReport, LoadingMessage, PolicyInfo, WorkerMessage } from '../workers/protocol.ts';
 import { type Notebook, parseNotebook } from '../notebook/schema.ts';
 import { zip } from './zip.ts';
 import { download } from './download.ts';
 import { fetchText } from './fetch.ts';
+import { Retrieval } from './retrieval.svelte.ts';
 import { RunState } from './run.svelte.ts';
 
 export type Device =
@@ -34,6 +40,7 @@ export class Lab {
   loading = $state.raw<LoadingMessage | undefined>();
   policy = $state.raw<PolicyInfo | undefined>();
   run = $state.raw(new RunState());
+  readonly retrieval = new Retrieval(this);
   private notebooks = $state.raw<Partial<Record<NotebookName, Notebook>>>({});
   private overrides = $state.raw<readonly (readonly [path: string, value: string])[]>([]);
   private canResume = $state(false);
@@ -154,6 +161,26 @@ export class Lab {
     this.backend = 'cpu';
     this.choose('smoke');
     this.problem = undefined;
+  }
+
+  /** The sentence encoder; `onProgress` hears of the bytes that are here while it loads. */
+  openMiniLm(device: MiniLmDevice, onProgress: (message: LoadingMessage) => void): Embedder {
+    return new MiniLmEmbedder({ device, base: this.base }, onProgress);
+  }
+
+  /** The model that a run would take, as an embedder; without a GPU the one for the CPU. */
+  async openPolicyEmbedder(): Promise<Embedder> {
+    const { model } = this.config ?? (await this.notebookArrived());
+    const request =
+      this.device.status === 'missing' ? { name: CPU_MODEL, backend: 'cpu' as const } : { name: model, backend: this.backend };
+    return openPolicyEmbedder(this.client, { ...request, base: this.base });
+  }
+
+  /** The questions that a run would train on. */
+  async trainingQuestions(): Promise<Dataset> {
+    const config = this.config ?? (await this.notebookArrived());
+    const { name, text } = await this.questions(config, 'train');
+    return firstQuestions(await parseDataset(name, text), config.data.train_questions);
   }
 
   downloadRecord(): void {

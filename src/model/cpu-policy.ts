@@ -7,6 +7,7 @@ import { Random, Seed } from '../base/random.ts';
 import { adamwReference, gradNormReference } from '../nn/adamw.ts';
 import { dropoutMaskReference } from '../nn/linear.ts';
 import { lossHeadBackwardReference, lossHeadReference } from '../nn/loss-head.ts';
+import { meanPoolReference } from '../nn/mean-pool.ts';
 import { sampleReference } from '../nn/sample.ts';
 import { valueHeadBackwardReference, valueHeadReference } from '../nn/value-head.ts';
 import { gaeReference, tokenRewardsReference, whitenReference } from '../rft/advantage.ts';
@@ -49,7 +50,7 @@ import {
 import { PROJECTIONS, adapterLayout, headRegion, valueHeadRegions } from './layout.ts';
 import { readPeftAdapter, writePeftAdapter } from './peft.ts';
 import { adamwScalarsOf } from './optimizer.ts';
-import { checkPrompts, checkSequences, split } from './requests.ts';
+import { checkPrompts, checkSequences, checkTokens, split } from './requests.ts';
 
 type Regions = Map<string, Float64Array>;
 
@@ -123,6 +124,7 @@ export class CpuPolicy implements Policy {
       model: name,
       parameters: parameterCount(config),
       vocab_size: config.vocab_size,
+      hidden_size: config.hidden_size,
       context: config.max_position_embeddings,
       backend: 'cpu',
       device: 'cpu',
@@ -201,6 +203,18 @@ export class CpuPolicy implements Policy {
       await breathe();
     }
     return scores;
+  }
+
+  async embed(sequences: readonly (readonly number[])[], options: { adapter: AdapterName }, signal?: AbortSignal): Promise<Float32Array[]> {
+    checkTokens(this.config, 'Text', sequences, this.config.max_position_embeddings);
+    const adapter = this.adapterOf(options.adapter);
+    const vectors: Float32Array[] = [];
+    for (const tokens of sequences) {
+      throwIfStopped(signal);
+      vectors.push(Float32Array.from(meanPoolReference(cpuForward(this.trunk, tokens, adapter).hidden, this.config.hidden_size)));
+      await breathe();
+    }
+    return vectors;
   }
 
   async attachAdapter(lora: LoraConfig, seed: SeedWords): Promise<void> {

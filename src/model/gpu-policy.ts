@@ -30,6 +30,7 @@ import { adapterLayout, valueHeadRegions } from './layout.ts';
 import type { AdapterUse } from './llama.ts';
 import { ParameterSet } from './parameters.ts';
 import { readPeftAdapter, writePeftAdapter } from './peft.ts';
+import { Pooler } from './pooler.ts';
 import { type Role, type TrainedRole, Trainer } from './trainer.ts';
 
 /** What a policy holds once an adapter is attached; reference and critic are there from beginRl on. */
@@ -56,6 +57,7 @@ export class GpuPolicy implements Policy {
     readonly tokenizer: Tokenizer,
     private readonly generator: Generator,
     private readonly trainer: Trainer,
+    private readonly pooler: Pooler,
   ) {}
 
   static async create(name: string, engine: Engine, tokenizer: Tokenizer): Promise<GpuPolicy> {
@@ -65,6 +67,7 @@ export class GpuPolicy implements Policy {
       model: name,
       parameters: parameterCount(config),
       vocab_size: config.vocab_size,
+      hidden_size: config.hidden_size,
       context: config.max_position_embeddings,
       backend: 'webgpu',
       device: description || [vendor, architecture].filter(Boolean).join(' ') || 'unnamed adapter',
@@ -73,7 +76,8 @@ export class GpuPolicy implements Policy {
     };
     const sizes = batchSizes(engine);
     const generator = new Generator(engine, tokenizer.eosId, sizes);
-    return new GpuPolicy(engine, info, tokenizer, generator, await Trainer.create(engine, sizes.tokensPerStep));
+    const trainer = await Trainer.create(engine, sizes.tokensPerStep);
+    return new GpuPolicy(engine, info, tokenizer, generator, trainer, new Pooler(engine, sizes.tokensPerStep));
   }
 
   generate(request: GenerateRequest, signal?: AbortSignal): Promise<Generation[]> {
@@ -87,6 +91,10 @@ export class GpuPolicy implements Policy {
     signal?: AbortSignal,
   ): Promise<TokenScores[]> {
     return this.trainer.score(sequences, this.role(options.adapter), options.temperature, signal);
+  }
+
+  embed(sequences: readonly (readonly number[])[], options: { adapter: AdapterName }, signal?: AbortSignal): Promise<Float32Array[]> {
+    return this.pooler.embed(sequences, this.role(options.adapter), signal);
   }
 
   async attachAdapter(lora: LoraConfig, seed: SeedWords): Promise<void> {
@@ -193,6 +201,7 @@ export class GpuPolicy implements Policy {
   async dispose(): Promise<void> {
     await this.generator.release();
     await this.trainer.release();
+    await this.pooler.release();
     await this.releaseAdapters();
     await this.engine.dispose();
     this.engine.gpu.destroy();

@@ -3,26 +3,33 @@ import { InputError } from '../base/errors.ts';
 import type { GenerateRequest, Sequence } from '../rft/policy.ts';
 import type { ModelConfig } from './config.ts';
 
-/** @throws InputError for a prompt that is empty, too long, or holds tokens that the model does not know. */
-export function checkPrompts(
+/** @throws InputError for a row of tokens that is empty, longer than `most`, or holds tokens that the model does not know. */
+export function checkTokens(
   { max_position_embeddings: context, vocab_size: vocab }: ModelConfig,
-  { prompts, sampling }: GenerateRequest,
+  name: 'Prompt' | 'Text',
+  rows: readonly (readonly number[])[],
+  most: number,
 ): void {
-  prompts.forEach((prompt, i) => {
-    if (prompt.length === 0) throw new InputError(`Prompt ${i} is empty.`, 'Give it at least one token.');
-    if (prompt.length >= context) {
+  rows.forEach((tokens, i) => {
+    if (tokens.length === 0) throw new InputError(`${name} ${i} is empty.`, 'Give it at least one token.');
+    if (tokens.length > most) {
       throw new InputError(
-        `Prompt ${i} has ${prompt.length} tokens and the model's context is ${context}.`,
+        `${name} ${i} has ${tokens.length} tokens and the model's context is ${context}.`,
         'Shorten the question or use fewer examples.',
       );
     }
-    const odd = prompt.find((id) => !(id >= 0 && id < vocab));
+    const odd = tokens.find((id) => !(id >= 0 && id < vocab));
     if (odd !== undefined)
       throw new InputError(
-        `Prompt ${i} holds token ${odd}; the model knows 0 to ${vocab - 1}.`,
+        `${name} ${i} holds token ${odd}; the model knows 0 to ${vocab - 1}.`,
         'Use the tokenizer that belongs to this model.',
       );
   });
+}
+
+/** @throws InputError for a prompt that can't be used, or that leaves no room for a response. */
+export function checkPrompts(config: ModelConfig, { prompts, sampling }: GenerateRequest): void {
+  checkTokens(config, 'Prompt', prompts, config.max_position_embeddings - 1);
   if (!(sampling.max_new_tokens >= 1)) throw new InputError(`max_new_tokens is ${sampling.max_new_tokens}.`, 'Set it to 1 or more.');
 }
 

@@ -384,7 +384,9 @@ export class Trainer {
 
   private cut(sequences: readonly Sequence[], order: readonly number[], microBatch: number): MicroBatches {
     const { rows, capacity } = this.pool!;
-    return cutMicroBatches(sequences, order, { microBatch, tokenBudget: this.tokenBudget, scratchRow: rows, capacity });
+    // The last token predicts nothing, so it is not fed.
+    const lengths = sequences.map(({ tokens }) => tokens.length - 1);
+    return cutMicroBatches(lengths, order, { microBatch, tokenBudget: this.tokenBudget, scratchRow: rows, capacity });
   }
 
   /** Runs a micro-batch program over all parts, each with its list of rows. */

@@ -79,14 +79,14 @@ const LENGTH_STEP = 16;
 
 /**
  * Cuts the given pool rows into micro-batches of one shape: `microBatch` rows, or as many as `tokenBudget` positions allow when
- * it is 0. Only positions that predict a token are computed: the last token of the longest sequence is not fed.
+ * it is 0. `lengths` are the positions that each pool row needs.
  */
 export function cutMicroBatches(
-  sequences: readonly Sequence[],
+  lengths: readonly number[],
   order: readonly number[],
   { microBatch, tokenBudget, scratchRow, capacity }: { microBatch: number; tokenBudget: number; scratchRow: number; capacity: number },
 ): MicroBatches {
-  const longest = order.reduce((max, row) => Math.max(max, sequences[row]!.tokens.length - 1), 1);
+  const longest = order.reduce((max, row) => Math.max(max, lengths[row]!), 1);
   const length = Math.min(alignUp(longest, LENGTH_STEP), capacity);
   const fit = Math.max(1, Math.floor(tokenBudget / length));
   const wanted = Math.min(microBatch > 0 ? microBatch : fit, order.length);

@@ -21,6 +21,7 @@ export interface PolicyInfo {
   readonly model: string;
   readonly parameters: number;
   readonly vocab_size: number;
+  readonly hidden_size: number;
   /** Most tokens that a sequence may have, prompt included. */
   readonly context: number;
   readonly backend: 'webgpu' | 'cpu';
@@ -232,6 +233,9 @@ export interface Policy {
     options: { adapter: AdapterName; temperature: number },
     signal?: AbortSignal,
   ): Promise<TokenScores[]>;
+
+  /** The mean of the final hidden states (after the last norm) over each sequence's tokens, [hidden_size] each. */
+  embed(sequences: readonly (readonly number[])[], options: { adapter: AdapterName }, signal?: AbortSignal): Promise<Float32Array[]>;
 
   /** Gives the base a fresh trainable adapter called `policy` (A uniform, B zero, as PEFT does); drops all earlier ones. */
   attachAdapter(config: LoraConfig, seed: SeedWords): Promise<void>;

@@ -3,10 +3,10 @@
  * command starts another, and the last checkpoint stays here.
  */
 import { type Remote, releaseProxy, transfer, wrap } from 'comlink';
-import { LabError } from '../base/errors.ts';
+import { LabError, throwIfStopped } from '../base/errors.ts';
+import { type Answer, unwrap } from './answer.ts';
 import type {
   AdapterExport,
-  Answer,
   CheckpointMessage,
   DeviceReport,
   ModelRequest,
@@ -82,6 +82,18 @@ export class TrainerClient {
     }
   }
 
+  /** Vectors of unit length by the mean hidden states of that model's base. */
+  async embed(model: ModelRequest, texts: readonly string[], signal?: AbortSignal): Promise<Float32Array[]> {
+    throwIfStopped(signal);
+    const stop = () => void this.connection?.api.stop();
+    signal?.addEventListener('abort', stop);
+    try {
+      return await this.ask((api) => api.embed(model, texts));
+    } finally {
+      signal?.removeEventListener('abort', stop);
+    }
+  }
+
   pause(): void {
     void this.connection?.api.pause();
   }
@@ -126,10 +138,7 @@ export class TrainerClient {
 
   private async ask<T>(command: (api: Remote<TrainerApi>) => Promise<Answer<T>>): Promise<T> {
     const { api, ended } = (this.connection ??= this.connect());
-    const result = await Promise.race([command(api), ended]);
-    if ('value' in result) return result.value;
-    const { code, message, remedy } = result.error;
-    throw new LabError(code, message, remedy);
+    return unwrap(await Promise.race([command(api), ended]));
   }
 
   private connect(): Connection {

@@ -1,6 +1,7 @@
 /** A model's files from the folder that the page lies in. */
-import { InputError, LabError } from '../base/errors.ts';
+import { InputError } from '../base/errors.ts';
 import type { ModelFiles } from '../model/open.ts';
+import { arrived } from './download.ts';
 import type { LoadingMessage, ModelRequest } from './protocol.ts';
 
 const NAMES = ['config.json', 'tokenizer.json', 'tokenizer_config.json', 'model.safetensors'] as const;
@@ -60,14 +61,4 @@ async function fetchBytes(url: URL, model: string, onBytes: (done: number, total
     at += chunk.length;
   }
   return bytes;
-}
-
-async function arrived<T>(transfer: Promise<T>, url: URL): Promise<T> {
-  try {
-    return await transfer;
-  } catch (cause) {
-    throw new LabError('network', `${url.pathname} could not be fetched: ${String(cause)}.`, 'Check the connection and try again.', {
-      cause,
-    });
-  }
 }

@@ -2,11 +2,11 @@
  * What the page and the training worker say to each other: commands and answers over comlink, everything that a run says while it
  * goes on over a port of its own. Both sides are typed here, and every message of a run carries the number of that run.
  */
-import type { ErrorRecord } from '../base/errors.ts';
 import type { AdapterDescription } from '../gpu/device.ts';
 import type { Config } from '../rft/config.ts';
 import type { ProgressEvent, RunEvent, Stage } from '../rft/events.ts';
 import type { AdapterExport, PolicyInfo } from '../rft/policy.ts';
+import type { Answer } from './answer.ts';
 
 export type { AdapterDescription, AdapterExport, PolicyInfo };
 
@@ -46,9 +46,6 @@ export interface RunRequest {
 
 export type RunEnd = 'done' | 'stopped';
 
-/** comlink would cross an Error as a bare message, so a refusal crosses as a record. */
-export type Answer<T> = { readonly value: T } | { readonly error: ErrorRecord };
-
 export interface TrainerApi {
   /** The port on which `WorkerMessage`s go out. */
   connect(port: MessagePort): void;
@@ -56,10 +53,13 @@ export interface TrainerApi {
   loadModel(request: ModelRequest): Promise<Answer<PolicyInfo>>;
   /** Resolves when the run has ended. */
   run(request: RunRequest): Promise<Answer<RunEnd>>;
+  /** Vectors of texts by the mean hidden states of the base model, which is loaded first where it isn't; refused during a run. */
+  embed(model: ModelRequest, texts: readonly string[]): Promise<Answer<Float32Array[]>>;
   pause(): void;
   resume(): void;
   /** Goes on to the end of the next batch, SFT step or PPO update, and pauses there. */
   step(): void;
+  /** Ends the run, or the embedding, that goes on. */
   stop(): void;
   exportAdapter(): Promise<Answer<AdapterExport>>;
   /** For tests: the device goes away as it does when a driver resets. */

@@ -1,26 +1,18 @@
 /** The training worker's side of the protocol: the device, the model and the run live here and nowhere else. */
 import { transfer } from 'comlink';
-import { LabError, errorRecord } from '../base/errors.ts';
+import { LabError } from '../base/errors.ts';
 import { Gpu } from '../gpu/device.ts';
 import { type ModelFiles, openPolicy } from '../model/open.ts';
 import { encodeCheckpoint, decodeCheckpoint } from '../rft/checkpoint.ts';
 import { parseDataset } from '../rft/dataset.ts';
+import { PolicyEmbedder } from '../rft/embedder.ts';
 import type { ProgressEvent, RunEvent } from '../rft/events.ts';
 import type { Policy } from '../rft/policy.ts';
 import { runWithRecovery } from '../rft/recovery.ts';
+import { type Answer, answer } from './answer.ts';
 import { DeviceTap } from './device-tap.ts';
 import { fetchModel } from './files.ts';
-import type {
-  AdapterExport,
-  Answer,
-  DeviceReport,
-  ModelRequest,
-  PolicyInfo,
-  RunEnd,
-  RunRequest,
-  TrainerApi,
-  WorkerMessage,
-} from './protocol.ts';
+import type { AdapterExport, DeviceReport, ModelRequest, PolicyInfo, RunEnd, RunRequest, TrainerApi, WorkerMessage } from './protocol.ts';
 import { RunSession } from './session.ts';
 
 interface LoadedModel {
@@ -38,6 +30,8 @@ export class Trainer implements TrainerApi {
   private model: LoadedModel | undefined;
   private policy: Policy | undefined;
   private session: RunSession | undefined;
+  /** The texts that are being embedded: a run puts an end to it, since the engine computes one thing at a time. */
+  private embedding: { readonly stop: AbortController; readonly done: Promise<unknown> } | undefined;
 
   connect(port: MessagePort): void {
     this.port = port;
@@ -55,13 +49,31 @@ export class Trainer implements TrainerApi {
 
   loadModel(request: ModelRequest): Promise<Answer<PolicyInfo>> {
     return answer(async () => {
-      const same = this.model?.request.name === request.name && this.model.request.backend === request.backend;
-      if (this.policy && same) return this.policy.info;
-      await this.closePolicy();
-      const files = await fetchModel(request, (message) => this.post(message));
-      this.model = { request, files };
-      this.policy = await this.openPolicy();
-      return this.policy.info;
+      await this.endEmbedding();
+      return (await this.load(request)).info;
+    });
+  }
+
+  embed(model: ModelRequest, texts: readonly string[]): Promise<Answer<Float32Array[]>> {
+    return answer(async () => {
+      this.refuseDuringRun();
+      if (this.embedding) throw new LabError('busy', 'The model is embedding other texts.', 'Wait until it has finished, or cancel it.');
+      const stop = new AbortController();
+      const done = this.load(model).then((policy) => {
+        this.refuseDuringRun();
+        return new PolicyEmbedder(policy).embed(texts, stop.signal);
+      });
+      this.embedding = { stop, done };
+      try {
+        return await done;
+      } catch (error) {
+        const { reason } = stop.signal as { reason: unknown };
+        if (reason instanceof LabError) throw reason; // A run's, which says more than that it was stopped.
+        if (error instanceof LabError && error.code === 'gpu-device-lost') await this.closePolicy(); // The next one opens another device.
+        throw error;
+      } finally {
+        this.embedding = undefined;
+      }
     });
   }
 
@@ -70,6 +82,7 @@ export class Trainer implements TrainerApi {
       const { run, config, train, test, appVersion, resume, stepwise } = request;
       const data = { train: await parseDataset(train.name, train.text), test: await parseDataset(test.name, test.text) };
       const checkpoint = resume && decodeCheckpoint(resume);
+      await this.endEmbedding();
       // The first policy is the one that is loaded; each later one replaces a lost device.
       let loaded = this.policy;
       const open = async () => {
@@ -133,6 +146,7 @@ export class Trainer implements TrainerApi {
 
   stop(): void {
     this.session?.stop();
+    this.embedding?.stop.abort();
   }
 
   async exportAdapter(): Promise<Answer<AdapterExport>> {
@@ -145,6 +159,25 @@ export class Trainer implements TrainerApi {
 
   loseDevice(): void {
     this.tap.loseDevice();
+  }
+
+  private async load(request: ModelRequest): Promise<Policy> {
+    const same = this.model?.request.name === request.name && this.model.request.backend === request.backend;
+    if (this.policy && same) return this.policy;
+    this.refuseDuringRun();
+    await this.closePolicy();
+    const files = await fetchModel(request, (message) => this.post(message));
+    this.model = { request, files };
+    return (this.policy = await this.openPolicy());
+  }
+
+  private refuseDuringRun(): void {
+    if (this.session) throw takenByRun();
+  }
+
+  private async endEmbedding(): Promise<void> {
+    this.embedding?.stop.abort(takenByRun());
+    await this.embedding?.done.catch(() => undefined); // Whoever asked for it hears of the error.
   }
 
   private openPolicy(): Promise<Policy> {
@@ -168,6 +201,8 @@ export class Trainer implements TrainerApi {
     this.port?.postMessage(message, transferred);
   }
 }
+
+const takenByRun = () => new LabError('busy', 'The model is taken by a run.', 'Wait until the run has ended, or stop it.');
 
 /** Sends events in batches, and of the progress between them only the latest, so that a fast run does not flood the page. */
 class Outbox {
@@ -206,13 +241,5 @@ class Outbox {
   private schedule(): void {
     if (performance.now() - this.lastFlush > BATCH) this.flush();
     else this.timer ??= setTimeout(() => this.flush(), BATCH);
-  }
-}
-
-async function answer<T>(work: () => T | Promise<T>): Promise<Answer<T>> {
-  try {
-    return { value: await work() };
-  } catch (error) {
-    return { error: errorRecord(error) };
   }
 }

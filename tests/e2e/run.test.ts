@@ -111,7 +111,7 @@ test('without WebGPU the page says so and runs on the CPU when asked to', async 
   await page.getByText('No usable GPU').waitFor();
   expect(await look(page, 'no-webgpu')).toEqual([]);
   await page.getByRole('main').getByRole('button', { name: 'Run on the CPU' }).click();
-  await page.getByText('On the CPU').waitFor();
+  await page.getByText('On the CPU', { exact: true }).waitFor();
   await saysExactly(page, 'Finished');
   expect(await page.getByTestId('accuracy-after').textContent()).toMatch(/\d/);
   expect(complaints).toEqual([]);

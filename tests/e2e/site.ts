@@ -19,12 +19,12 @@ export class Site {
     private readonly stop: () => Promise<void>,
   ) {}
 
-  static async open({ webgpu = true } = {}): Promise<Site> {
+  static async open({ webgpu = true, server: start = () => serve('dist') } = {}): Promise<Site> {
     if (!existsSync('dist/index.html')) throw new Error('There is no dist/index.html: run `npm run build` first.');
     const executablePath = await findBrowser();
     if (!executablePath) throw new Error('There is no browser: run `npm run test:e2e`, which installs one.');
     const [server, browser] = await Promise.all([
-      serve('dist'),
+      start(),
       chromium.launch({ executablePath, args: webgpu ? BROWSER_FLAGS : BROWSER_FLAGS.filter((flag) => !flag.includes('webgpu')) }),
     ]);
     return new Site(server.url, browser, server.close);

@@ -59,6 +59,20 @@ export function policySuite(backend: Backend): void {
       expect([...alone[0]!.tokens]).toEqual([...together[0]!.tokens]);
     });
 
+    test('a text’s vector depends on the adapter and not on the batch', async () => {
+      const policy = await trained(backend);
+      const [base, adapted] = [await policy.embed(PROMPTS, { adapter: 'base' }), await policy.embed(PROMPTS, { adapter: 'policy' })];
+      expect(base.map(({ length }) => length)).toEqual(PROMPTS.map(() => policy.info.hidden_size));
+      PROMPTS.forEach((_, i) => expect([...adapted[i]!]).not.toEqual([...base[i]!]));
+      const [alone] = await policy.embed([PROMPTS[3]!], { adapter: 'base' });
+      expectClose(alone!, base[3]!, 1e-6);
+      const more = Array.from({ length: 300 }, (_, i) => PROMPTS[i % PROMPTS.length]!);
+      const many = await policy.embed(more, { adapter: 'base' });
+      more.forEach((_, i) => expectClose(many[i]!, base[i % PROMPTS.length]!, 1e-6));
+      await expect(policy.embed([[3], []], { adapter: 'base' })).rejects.toThrow(/Text 1 is empty/);
+      await expect(policy.embed(PROMPTS, { adapter: 'base' }, AbortSignal.abort())).rejects.toThrow(StoppedError);
+    });
+
     test('SFT overfits a batch, and lora_B moves', async () => {
       const policy = await openGolden('llama', backend);
       await policy.attachAdapter({ ...LORA, rank: 4 }, Seed.of(1));
@@ -190,6 +204,10 @@ export function agreementSuite(lane: Lane): void {
         expect(actual[i]!.finished).toBe(generation.finished);
         expectClose(actual[i]!.logprobs, generation.logprobs, 1e-4);
       });
+    }
+    for (const adapter of ['base', 'policy'] as const) {
+      const [expected, actual] = [await cpu.embed(PROMPTS, { adapter }), await gpu.embed(PROMPTS, { adapter })];
+      expected.forEach((vector, i) => expectClose(actual[i]!, vector, 1e-4, `vector of prompt ${i}`));
     }
     const generations = await generate(cpu);
     const rewards = generations.map((_, i) => i * 0.3);

@@ -83,7 +83,7 @@ export class TabularPolicy implements Policy {
 
   constructor() {
     this.info = {
-      model: 'table', parameters: CLASSES * K, vocab_size: 130, context: 1024, backend: 'cpu', device: 'cpu', software: true, lanes: {},
+      model: 'table', parameters: CLASSES * K, vocab_size: 130, hidden_size: 130, context: 1024, backend: 'cpu', device: 'cpu', software: true, lanes: {},
     }; // prettier-ignore
     const rng = Seed.of(7).random();
     this.base = Array.from({ length: CLASSES }, () =>
@@ -128,6 +128,15 @@ export class TabularPolicy implements Policy {
       const logprobs = Float32Array.from(response, (_, t) => Math.log(total(p, sets[t + 1]!) / total(p, sets[t]!)));
       onProgress?.(i + 1, (i + 1) * response.length);
       return { tokens: Int32Array.of(...prompt, ...response), prompt_length: prompt.length, finished: response.at(-1) === EOS, logprobs };
+    });
+  }
+
+  /** The state of a token is its one-hot vector, so this is a histogram of characters. */
+  async embed(sequences: readonly (readonly number[])[]): Promise<Float32Array[]> {
+    return sequences.map((tokens) => {
+      const mean = new Float32Array(this.info.hidden_size);
+      for (const token of tokens) mean[token]! += 1 / tokens.length;
+      return mean;
     });
   }
 

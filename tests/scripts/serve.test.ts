@@ -11,6 +11,7 @@ let site: Awaited<ReturnType<typeof serve>>;
 beforeAll(async () => {
   writeFileSync(join(folder, 'index.html'), '<p>index</p>');
   writeFileSync(join(folder, 'module.wasm'), new Uint8Array([0, 97, 115, 109]));
+  writeFileSync(join(folder, 'empty.txt'), '');
   site = await serve(folder);
 });
 afterAll(async () => {
@@ -36,10 +37,27 @@ test('files come with their types, under the content security policy', async () 
   expect(new Uint8Array(await wasm.arrayBuffer())).toEqual(new Uint8Array([0, 97, 115, 109]));
 });
 
+test('an empty file is sent as one', async () => {
+  const empty = await fetch(`${site.url}empty.txt`);
+  expect([empty.status, empty.headers.get('content-length'), await empty.text()]).toEqual([200, '0', '']);
+});
+
 test('an unchanged file is not sent twice', async () => {
   const etag = (await fetch(site.url)).headers.get('etag')!;
   const again = await fetch(site.url, { headers: { 'if-none-match': etag } });
   expect(again.status).toBe(304);
+});
+
+test.each([
+  ['bytes=1-', 206, 'bytes 1-11/12', 'p>index</p>'],
+  ['bytes=3-5', 206, 'bytes 3-5/12', 'ind'],
+  ['bytes=10-99', 206, 'bytes 10-11/12', 'p>'],
+  ['bytes=12-', 416, 'bytes */12', ''],
+  ['bytes=-3', 200, null, '<p>index</p>'],
+  ['lines=1-2', 200, null, '<p>index</p>'],
+])('a range %s answers %d', async (range, status, place, text) => {
+  const response = await fetch(`${site.url}index.html`, { headers: { range } });
+  expect([response.status, response.headers.get('content-range'), await response.text()]).toEqual([status, place, text]);
 });
 
 test('a missing file is 404 and never the index', async () => {

@@ -1,0 +1,50 @@
+/** `similar --task T4 --question TEXT`: the nearest training questions by cosine, as JSON. */
+import { parseArgs } from 'node:util';
+import { InputError } from '../base/errors.ts';
+import { openPolicy } from '../model/open.ts';
+import { parseDataset } from '../rft/dataset.ts';
+import { type Embedder, PolicyEmbedder, nearest } from '../rft/embedder.ts';
+import { taskById } from '../rft/tasks/registry.ts';
+import { nodeGpu } from './dawn.ts';
+import { openMiniLm } from './minilm.ts';
+import { readModelFiles, readQuestions } from './models.ts';
+
+export async function similar(args: readonly string[]): Promise<number> {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      task: { type: 'string', default: 'T4' },
+      question: { type: 'string' },
+      embedder: { type: 'string', default: 'minilm' },
+      backend: { type: 'string', default: 'webgpu' },
+      n: { type: 'string', default: '3' },
+    },
+  });
+  const { question } = values;
+  if (question === undefined)
+    throw new InputError('similar needs a question.', 'For example: lab similar --task T4 --question "How many atoms has ethanol?"');
+  const count = Number(values.n);
+  if (!(Number.isInteger(count) && count >= 1)) throw new InputError(`--n is ${values.n}.`, 'Give a whole number from 1.');
+  const task = taskById(values.task).id;
+  const { questions } = await parseDataset(`${task}.train`, await readQuestions(task, 'train'));
+  const embedder = await open(values.embedder, values.backend);
+  const [query, ...vectors] = await embedder.embed([question, ...questions.map((record) => record.question)]);
+  const found = nearest(query!, vectors, count).map(({ index, similarity }) => ({
+    number: index + 1,
+    similarity,
+    question: questions[index]!.question,
+  }));
+  process.stdout.write(
+    `${JSON.stringify({ task, embedder: embedder.info.name, dimensions: embedder.dimensions, nearest: found }, null, 1)}\n`,
+  );
+  await embedder.dispose();
+  return 0;
+}
+
+/** `minilm`, or a model whose hidden states are taken. */
+async function open(name: string, backend: string): Promise<Embedder> {
+  if (name === 'minilm') return openMiniLm();
+  if (backend !== 'webgpu' && backend !== 'cpu') throw new InputError(`There is no backend ${backend}.`, 'Use webgpu or cpu.');
+  const files = await readModelFiles(name);
+  return new PolicyEmbedder(await openPolicy(name, files, backend === 'cpu' ? { backend } : { backend, gpu: await nodeGpu() }));
+}
