@@ -72,12 +72,18 @@ function batch(vocab: number, length: number): Sequence[] {
   return Array.from({ length: ROWS }, () => ({ tokens: Int32Array.from({ length }, () => rng.int(vocab)), prompt_length: 1 }));
 }
 
-async function medianMs(run: () => Promise<unknown>, repeats: number, warmup: number): Promise<number> {
+/** Long enough that the graphics card has left its idle clock. */
+const WARM_UP_MS = 1000;
+
+async function medianMs(run: () => Promise<unknown>, repeats: number): Promise<number> {
+  const begun = performance.now();
+  do await run();
+  while (performance.now() - begun < WARM_UP_MS);
   const times: number[] = [];
-  for (let i = 0; i < warmup + repeats; i++) {
+  for (let i = 0; i < repeats; i++) {
     const start = performance.now();
     await run();
-    if (i >= warmup) times.push(performance.now() - start);
+    times.push(performance.now() - start);
   }
   times.sort((a, b) => a - b);
   return times[times.length >> 1]!;
@@ -87,7 +93,7 @@ async function medianMs(run: () => Promise<unknown>, repeats: number, warmup: nu
 async function train(policy: GpuPolicy, repeats: number) {
   const sequences = batch(policy.info.vocab_size, LENGTH + 1);
   const step = () => policy.sftStep({ sequences, loss_on: 'response', micro_batch: ROWS }, STEP, Seed.of(4));
-  return { rows: ROWS, length: LENGTH, train_step_ms: await medianMs(step, repeats, 5) };
+  return { rows: ROWS, length: LENGTH, train_step_ms: await medianMs(step, repeats) };
 }
 
 /** 48 tokens sampled after each of 64 prompts of 48. */
@@ -95,7 +101,7 @@ async function rollout(policy: GpuPolicy, repeats: number) {
   const prompts = batch(policy.info.vocab_size, PROMPT).map(({ tokens }) => Array.from(tokens));
   const sampling = { temperature: 1, top_k: 0, top_p: 1, max_new_tokens: NEW_TOKENS };
   const generate = () => policy.generate({ prompts, adapter: 'policy', sampling, seed: Seed.of(5) });
-  const ms = await medianMs(generate, Math.ceil(repeats / 2), 3);
+  const ms = await medianMs(generate, Math.ceil(repeats / 2));
   return { rows: ROWS, new_tokens: NEW_TOKENS, rollout_ms: ms, rollout_tokens_per_s: ((ROWS * NEW_TOKENS) / ms) * 1e3 };
 }
 

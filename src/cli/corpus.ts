@@ -18,7 +18,8 @@ export async function corpus(args: readonly string[]): Promise<number> {
   if (values.out === undefined) throw new InputError('corpus needs a place to write to.', 'Add --out PREFIX.');
   const { tokenizer } = await readTokenizer();
   const documents = Number(values.documents ?? recipe.documents);
-  const sequences = (await buildCorpus({ ...recipe, documents }, tokenizer, (line) => process.stderr.write(`${line}\n`))).flat();
+  const { solutions } = await buildCorpus({ ...recipe, documents }, tokenizer, (line) => process.stderr.write(`${line}\n`));
+  const sequences = solutions.flat();
   const ids = new Uint16Array(sequences.reduce((sum, { tokens }) => sum + tokens.length, 0));
   let at = 0;
   for (const { tokens } of sequences) {

@@ -16,7 +16,7 @@ import { writeSafetensors } from '../model/safetensors.ts';
 import { chooseLanes } from '../nn/gate.ts';
 import type { Sequence, Tokenizer } from '../rft/policy.ts';
 import { learningRate } from '../rft/schedule.ts';
-import { corpusDocument } from '../rft/corpus.ts';
+import { corpusDocument, readingDocument } from '../rft/corpus.ts';
 import { PICO_TASKS, TASKS } from '../rft/tasks/registry.ts';
 import type { Task } from '../rft/tasks/task.ts';
 import { modelCard } from './card.ts';
@@ -34,11 +34,31 @@ export interface Recipe {
   readonly documents: number;
   readonly learningRate: number;
   readonly weightDecay: number;
+  /** Steps at the start that are reading practice alone, and its share of the documents afterwards. */
+  readonly reading: { readonly steps: number; readonly share: number };
 }
 
 const RECIPES: Record<string, Recipe> = {
-  pico: { tasks: PICO_TASKS, seed: 1, steps: 3000, batch: 256, documents: 60_000, learningRate: 4e-3, weightDecay: 0.01 },
-  nano: { tasks: TASKS, seed: 1, steps: 4000, batch: 384, documents: 160_000, learningRate: 3e-3, weightDecay: 0.01 },
+  pico: {
+    tasks: PICO_TASKS,
+    seed: 1,
+    steps: 6000,
+    batch: 256,
+    documents: 60_000,
+    learningRate: 4e-3,
+    weightDecay: 0.01,
+    reading: { steps: 600, share: 0.25 },
+  },
+  nano: {
+    tasks: TASKS,
+    seed: 1,
+    steps: 4000,
+    batch: 384,
+    documents: 160_000,
+    learningRate: 3e-3,
+    weightDecay: 0.01,
+    reading: { steps: 500, share: 0.2 },
+  },
 };
 
 /** How a bundled model is trained. */
@@ -53,32 +73,51 @@ const CHECKPOINT_EVERY = 500;
 /** Documents of a step have like lengths, so that little is spent on padding: bucket i holds lengths up to BUCKETS[i]. */
 const BUCKETS = [96, 128, 192, 256, 512];
 
-/** Tokenised documents, in buckets of like length. */
-export async function buildCorpus(recipe: Recipe, tokenizer: Tokenizer, log: (line: string) => void): Promise<Sequence[][]> {
-  const buckets: Sequence[][] = BUCKETS.map(() => []);
+/** The tokens that reading practice teaches: the letter and the end token. */
+const LETTER_AND_END = 2;
+
+export interface Corpus {
+  /** Worked questions, in buckets of like length. */
+  readonly solutions: readonly Sequence[][];
+  readonly reading: readonly Sequence[];
+}
+
+/** Tokenised documents; the loss is on the responses. */
+export async function buildCorpus(recipe: Recipe, tokenizer: Tokenizer, log: (line: string) => void): Promise<Corpus> {
+  const solutions: Sequence[][] = BUCKETS.map(() => []);
+  const reading: Sequence[] = [];
   const seed = Seed.of(recipe.seed);
-  let tokens = 0;
+  let count = 0;
+  const tokenize = ({ prompt, response }: { prompt: string; response: string }) => {
+    const start = tokenizer.encode(prompt);
+    const tokens = Int32Array.from([...start, ...tokenizer.encode(response), tokenizer.eosId]);
+    count += tokens.length;
+    return { tokens, prompt_length: start.length };
+  };
   for (let i = 0; i < recipe.documents; i++) {
-    const { prompt, response } = corpusDocument(seed, i, { tasks: recipe.tasks });
-    const ids = [...tokenizer.encode(prompt + response), tokenizer.eosId];
-    const bucket = BUCKETS.findIndex((length) => ids.length <= length);
-    if (bucket < 0) continue; // longer than the context
-    tokens += ids.length;
-    buckets[bucket]!.push({ tokens: Int32Array.from(ids), prompt_length: 1 });
+    const document = tokenize(corpusDocument(seed, i, { tasks: recipe.tasks }));
+    const bucket = BUCKETS.findIndex((length) => document.tokens.length <= length);
+    if (bucket >= 0) solutions[bucket]!.push(document); // else longer than the context
+    if (i % 2 === 0) {
+      const { tokens } = tokenize(readingDocument(seed, i, recipe.tasks));
+      reading.push({ tokens, prompt_length: tokens.length - LETTER_AND_END });
+    }
     if (i % 5000 === 4999) await new Promise((resolve) => setImmediate(resolve));
   }
   log(
-    `corpus: ${recipe.documents} documents, ${(tokens / 1e6).toFixed(2)} M tokens; by length ${buckets.map((b, i) => `<=${BUCKETS[i]}: ${b.length}`).join(', ')}`,
+    `corpus: ${recipe.documents} worked questions and ${reading.length} to read, ${(count / 1e6).toFixed(2)} M tokens; ` +
+      `by length ${solutions.map((b, i) => `<=${BUCKETS[i]}: ${b.length}`).join(', ')}`,
   );
-  return buckets;
+  return { solutions, reading };
 }
 
-/** The documents of one step, all from one bucket, which is drawn by its share. */
-function drawBatch(seed: Seed, step: number, buckets: readonly Sequence[][], batch: number): Sequence[] {
+/** The documents of one step: worked questions all from one bucket, which is drawn by its share, and reading practice. */
+function drawBatch(seed: Seed, step: number, { solutions, reading }: Corpus, recipe: Recipe): Sequence[] {
   const rng = seed.derive('batch').derive(step).random();
-  let rest = rng.int(buckets.reduce((sum, bucket) => sum + bucket.length, 0));
-  const bucket = buckets.find((candidate) => (rest -= candidate.length) < 0)!;
-  return Array.from({ length: batch }, () => rng.pick(bucket));
+  let rest = rng.int(solutions.reduce((sum, bucket) => sum + bucket.length, 0));
+  const bucket = solutions.find((candidate) => (rest -= candidate.length) < 0)!;
+  const share = step < recipe.reading.steps ? 1 : recipe.reading.share;
+  return Array.from({ length: recipe.batch }, () => rng.pick(rng.float() < share ? reading : bucket));
 }
 
 export async function distill(args: readonly string[]): Promise<number> {
@@ -110,7 +149,7 @@ export async function distill(args: readonly string[]): Promise<number> {
   const seed = Seed.of(recipe.seed).derive('distill');
   const engine = await Engine.open(gpu, lanes, config, initializeWeights(config, seed.derive('weights')));
   const trainer = await Pretrainer.create(engine, gpu.adapter.software ? 2048 : 32768);
-  const buckets = await buildCorpus({ ...recipe, documents }, tokenizer, log);
+  const corpus = await buildCorpus({ ...recipe, documents }, tokenizer, log);
 
   const saved = await readState(cache, log);
   if (saved) trainer.restore(saved);
@@ -125,7 +164,7 @@ export async function distill(args: readonly string[]): Promise<number> {
       warmup_ratio: 0.04,
       min_lr_ratio: 0.05,
     });
-    const metrics = await trainer.step(drawBatch(seed, step, buckets, recipe.batch), {
+    const metrics = await trainer.step(drawBatch(seed, step, corpus, recipe), {
       ...ADAM,
       learning_rate: rate,
       weight_decay: recipe.weightDecay,

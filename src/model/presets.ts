@@ -3,7 +3,7 @@ import { InputError } from '../base/errors.ts';
 import { type ModelConfig, parseModelConfig } from './config.ts';
 
 const SHAPES = {
-  pico: { hidden_size: 64, num_hidden_layers: 2, num_attention_heads: 4, intermediate_size: 128 },
+  pico: { hidden_size: 48, num_hidden_layers: 4, num_attention_heads: 3, intermediate_size: 96 },
   nano: { hidden_size: 96, num_hidden_layers: 4, num_attention_heads: 3, intermediate_size: 256 },
 } as const;
 export type BundledModel = keyof typeof SHAPES;

@@ -1,6 +1,6 @@
 /** Full-parameter training of a base model from scratch: the same programs as SFT, with gradients for every weight. */
 import type { Seed } from '../base/random.ts';
-import type { OptimizerStep, Sequence, SftMetrics } from '../rft/policy.ts';
+import type { OptimizerStep, PpoConfig, Sequence, SftMetrics } from '../rft/policy.ts';
 import { type ModelConfig, expectedTensors } from './config.ts';
 import type { Engine } from './engine.ts';
 import { Optimizer } from './optimizer.ts';
@@ -37,16 +37,20 @@ export class Pretrainer {
     return this.role.optimizer.steps;
   }
 
-  /** One step on the mean negative log-likelihood of all tokens of the sequences. */
+  /** One step on the negative log-likelihood of the responses, averaged over each sequence and then over sequences. */
   step(sequences: readonly Sequence[], step: OptimizerStep, signal?: AbortSignal): Promise<SftMetrics> {
-    return this.trainer.sftStep({ sequences, loss_on: 'sequence', micro_batch: 0 }, step, this.role, NO_DROPOUT, signal);
+    const batch = { sequences, loss_on: 'response', loss_aggregation: 'sequence', micro_batch: 0 } as const;
+    return this.trainer.sftStep(batch, step, this.role, NO_DROPOUT, signal);
   }
 
   /** Gradient of the mean negative log-likelihood of the responses by every base weight, in Hugging Face names; nothing moves. */
-  async gradients(sequences: readonly Sequence[]): Promise<Map<string, Float32Array>> {
+  async gradients(
+    sequences: readonly Sequence[],
+    loss_aggregation: PpoConfig['loss_aggregation'] = 'token',
+  ): Promise<Map<string, Float32Array>> {
     // With beta1 = 0 the first moment of AdamW is the gradient itself.
     const still = { learning_rate: 0, beta1: 0, beta2: 0, epsilon: 1, weight_decay: 0, max_grad_norm: 0 };
-    await this.trainer.sftStep({ sequences, loss_on: 'response', micro_batch: 0 }, still, this.role, NO_DROPOUT);
+    await this.trainer.sftStep({ sequences, loss_on: 'response', loss_aggregation, micro_batch: 0 }, still, this.role, NO_DROPOUT);
     const { m } = this.role.optimizer;
     const all = await m.readAll();
     return new Map(
@@ -83,13 +87,17 @@ export class Pretrainer {
   }
 }
 
-/** Fresh weights: N(0, 0.02), those that write into the residual stream smaller by sqrt(2 * layers) (GPT-2), norms 1, biases 0. */
+/**
+ * Fresh weights: N(0, 1 / fan-in), those that write into the residual stream smaller by sqrt(2 * layers) (GPT-2), norms 1, biases 0.
+ * At widths of a hundred GPT-2's fixed 0.02 leaves attention so even that finding an option is not learned in thousands of steps.
+ */
 export function initializeWeights(config: ModelConfig, seed: Seed): Map<string, Float32Array<ArrayBuffer>> {
   const weights = new Map<string, Float32Array<ArrayBuffer>>();
   for (const { name, shape } of expectedTensors(config)) {
     const length = shape.reduce((a, b) => a * b, 1);
     const rng = seed.derive(name).random();
-    const deviation = /(o_proj|down_proj)/.test(name) ? 0.02 / Math.sqrt(2 * config.num_hidden_layers) : 0.02;
+    const residual = /(o_proj|down_proj)/.test(name) ? 2 * config.num_hidden_layers : 1;
+    const deviation = 1 / Math.sqrt(shape.at(-1)! * residual);
     if (name.endsWith('.bias')) weights.set(name, new Float32Array(length));
     else if (name.includes('norm')) weights.set(name, new Float32Array(length).fill(1));
     else

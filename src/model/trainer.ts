@@ -114,14 +114,14 @@ export class Trainer {
 
   /** One optimizer step on the mean negative log-likelihood of the batch's target tokens. */
   async sftStep(
-    batch: SftBatch,
+    batch: SftBatch & { loss_aggregation?: PpoConfig['loss_aggregation'] },
     step: OptimizerStep,
     role: TrainedRole,
     dropout: { rate: number; seed: SeedWords },
     signal?: AbortSignal,
   ): Promise<SftMetrics> {
     const { sequences } = batch;
-    const pool = await this.load(sequences, batch.loss_on);
+    const pool = await this.load(sequences, batch.loss_on, { aggregation: batch.loss_aggregation });
     this.headScalars.write({ inverse_temperature: 1 });
     this.dropout.write({ seed: dropout.seed.lo ^ dropout.seed.hi, step: role.optimizer.steps });
     const adapter =
@@ -158,7 +158,7 @@ export class Trainer {
     const { actor, reference, critic } = roles;
     if (rewards.length !== sequences.length)
       throw new InputError(`${rewards.length} rewards for ${sequences.length} sequences.`, 'Give one reward per sequence.');
-    const pool = await this.load(sequences, 'response', rewards);
+    const pool = await this.load(sequences, 'response', { rewards });
     this.headScalars.write({ inverse_temperature: 1 / config.temperature });
     this.writeRlScalars(config);
     this.engine.gpu.clear(this.statistics);
@@ -350,13 +350,18 @@ export class Trainer {
   // Batches.
 
   /** Puts sequences and their table on the GPU, in a pool that is large enough. */
-  private async load(sequences: readonly Sequence[], lossOn: 'response' | 'sequence', rewards?: readonly number[]): Promise<TrainingPool> {
+  private async load(
+    sequences: readonly Sequence[],
+    lossOn: 'response' | 'sequence',
+    { rewards, aggregation = 'token' }: { rewards?: readonly number[]; aggregation?: PpoConfig['loss_aggregation'] | undefined } = {},
+  ): Promise<TrainingPool> {
     checkSequences(this.engine.config, sequences);
     const context = this.engine.config.max_position_embeddings;
     const longest = sequences.reduce((max, { tokens }) => Math.max(max, tokens.length), 0);
     const pool = await this.poolFor(sequences.length, Math.min(context + 1, alignUp(longest, 64) + 1));
     pool.writeTokens(sequences);
-    pool.writeTable(tableEntries(sequences, lossOn, rewards, tokenMeanWeights(sequences, lossOn)));
+    const targets = sequences.map(({ tokens, prompt_length }) => tokens.length - (lossOn === 'sequence' ? 1 : prompt_length));
+    pool.writeTable(tableEntries(sequences, lossOn, rewards, tokenWeights(aggregation, targets)));
     return pool;
   }
 
@@ -438,13 +443,6 @@ function tableEntries(
     weight: weights[row]!,
     reward: rewards?.[row] ?? 0,
   }));
-}
-
-/** Every target token of the batch weighs the same. */
-function tokenMeanWeights(sequences: readonly Sequence[], lossOn: 'response' | 'sequence'): number[] {
-  const targets = ({ tokens, prompt_length }: Sequence) => tokens.length - (lossOn === 'sequence' ? 1 : prompt_length);
-  const total = sequences.reduce((sum, sequence) => sum + targets(sequence), 0);
-  return sequences.map(() => 1 / total);
 }
 
 /** tokenWeights over the rows of a minibatch; 0 for the others. */

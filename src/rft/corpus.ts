@@ -1,5 +1,5 @@
 import type { Random, Seed } from '../base/random.ts';
-import { formatFewShotPrompt, formatResponse } from './tasks/format.ts';
+import { formatFewShotPrompt, formatPrompt, formatResponse } from './tasks/format.ts';
 import { FLAWS, type Flaw, type Solution, type StepLabel, type Task, type TaskQuestion } from './tasks/task.ts';
 
 /**
@@ -69,6 +69,49 @@ export function corpusDocument(
     steps: solution.labels ?? solution.steps.map(() => 'right'),
     answerRight: solution.answer === question.answerKey,
   };
+}
+
+/**
+ * Reading practice: the result is told, and what remains is to find the option that holds it. Worked questions alone teach that
+ * late, since it shows in one token of thirty and is often wrong there. Half of these documents are as plain as can be, to learn
+ * it from; the others are worked questions whose result is that of any option, to use it in.
+ */
+export function readingDocument(seed: Seed, index: number, tasks: readonly Task[]): Pick<CorpusDocument, 'prompt' | 'response'> {
+  const rng = seed.derive('reading').derive(index).random();
+  const task = rng.pick(tasks);
+  const question = task.generate(rng, { phrasing: 'A', split: 'corpus' });
+  const { label } = question.choices;
+  if (rng.float() < 0.5) {
+    const { steps, answer } = task.solve(question);
+    const at = rng.int(label.length);
+    const [result, told] = [question.choices.text[label.indexOf(answer)]!, question.choices.text[at]!];
+    const end = steps.at(-1)!.lastIndexOf(`=${result}`);
+    // Options that are words do not stand in the steps; their questions are read as they are.
+    const last = end < 0 ? steps.at(-1)! : `${steps.at(-1)!.slice(0, end)}=${told}${steps.at(-1)!.slice(end + 1 + result.length)}`;
+    return {
+      prompt: formatPrompt(question),
+      response: formatResponse({ steps: [...steps.slice(0, -1), last], answer: end < 0 ? answer : label[at]! }),
+    };
+  }
+  const text = rng.float() < 0.5 ? question.choices.text : distinctNumbers(rng, label.length);
+  const at = rng.int(text.length);
+  const unit = rng.float() < 0.6 ? ` ${rng.pick(UNITS)}` : '';
+  return {
+    prompt: formatPrompt({ question: rng.pick(['Which option is x?', 'Find x.', 'What is x?']), choices: { label, text } }),
+    response: formatResponse({ steps: [`Step 1: x=${text[at]!}${unit}`], answer: label[at]! }),
+  };
+}
+
+const UNITS = ['N', 'J', 'W', 'V', 'm', 'm/s', 'g', 'mol', 'pm', 'MPa'] as const;
+
+/** Numbers of one to three digits. */
+function distinctNumbers(rng: Random, count: number): string[] {
+  const numbers = new Set<string>();
+  while (numbers.size < count) {
+    const least = 10 ** rng.int(3);
+    numbers.add(String(least + rng.int(9 * least)));
+  }
+  return [...numbers];
 }
 
 function drawQuality(shares: Shares, rng: Random): Quality {

@@ -106,6 +106,16 @@ export function fullParameterSuite(lane: Lane): void {
       const trainer = await Pretrainer.create(engine, 2048);
       const gradients = await trainer.gradients(goldenSequences('llama'));
       for (const [name, { data }] of goldenTensors('llama/gradients.safetensors')) expectClose(gradients.get(name)!, data, TOLERANCE, name);
+
+      // Averaged over each sequence first, a batch counts every sequence alike, however long.
+      const sequences = goldenSequences('llama');
+      const whole = await trainer.gradients(sequences, 'sequence');
+      const alone: Map<string, Float32Array>[] = [];
+      for (const sequence of sequences) alone.push(await trainer.gradients([sequence]));
+      for (const [name, values] of whole) {
+        const mean = values.map((_, i) => alone.reduce((sum, each) => sum + each.get(name)![i]!, 0) / alone.length);
+        expectClose(values, mean, TOLERANCE, `${name}, sequence by sequence`);
+      }
     });
   });
 }

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { Seed } from '../../src/base/random.ts';
-import { CLEAN_SHARES, corpusDocument, DEFAULT_SHARES, type CorpusDocument, type Quality } from '../../src/rft/corpus.ts';
+import { CLEAN_SHARES, corpusDocument, DEFAULT_SHARES, type CorpusDocument, type Quality, readingDocument } from '../../src/rft/corpus.ts';
 import { END_OF_EXAMPLES, extractAnswer, formatPrompt, splitSteps } from '../../src/rft/tasks/format.ts';
 import { PICO_TASKS, taskOfQuestion, TASKS } from '../../src/rft/tasks/registry.ts';
 import { frozenQuestions } from '../../scripts/freeze-questions.ts';
@@ -66,4 +66,20 @@ test('options choose tasks, shares and few-shot documents', () => {
     expect(PICO_TASKS.map(({ id }) => id)).toContain(document.question.details.task);
     expect([document.quality, document.shots, document.answerRight]).toEqual(['clean', 0, true]);
   }
+});
+
+test('reading practice ends in the letter of the option that its last step names, in both kinds', () => {
+  const kinds = { plain: 0, worked: 0 };
+  for (let i = 0; i < 600; i++) {
+    const { prompt, response } = readingDocument(seed, i, TASKS);
+    expect(readingDocument(seed, i, TASKS)).toEqual({ prompt, response });
+    kinds[/^Question: (Which option is x|Find x|What is x)/.test(prompt) ? 'plain' : 'worked']++;
+    const told = /=([^=\s]+)(?: \S+)?$/.exec(splitSteps(response).at(-1)!)![1]!;
+    const options = new Map([...prompt.matchAll(/^([A-D])\. (.*)$/gm)].map(([, letter, text]) => [text, letter]));
+    expect(options.size).toBe(4);
+    // An option that is a word is what the number means, and stands in no step.
+    if (options.has(told)) expect(extractAnswer(response)).toBe(options.get(told));
+    else expect([...options.keys()].every((text) => /^[a-z]/.test(text!))).toBe(true);
+  }
+  expect(Math.min(kinds.plain, kinds.worked)).toBeGreaterThan(200);
 });
