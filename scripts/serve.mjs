@@ -1,5 +1,5 @@
 /**
- * A static file server without dependencies: right types, no index.html in place of a missing file.
+ * A static file server without dependencies: right types, ranges, no index.html in place of a missing file.
  * `node scripts/serve.mjs [folder] [port]`; port 0 takes any free one.
  */
 import { createReadStream, statSync } from 'node:fs';
@@ -54,11 +54,34 @@ export function sendFile(folder, path, request, response) {
   response.setHeader('cache-control', 'no-cache');
   response.setHeader('etag', etag);
   if (request.headers['if-none-match'] === etag) return response.writeHead(304).end();
-  response.writeHead(200, { 'content-type': TYPES[extname(file)] ?? 'application/octet-stream', 'content-length': stat.size });
-  if (request.method === 'HEAD') return response.end();
-  pipeline(createReadStream(file), response, (error) => {
+  response.setHeader('accept-ranges', 'bytes');
+  response.setHeader('content-type', TYPES[extname(file)] ?? 'application/octet-stream');
+  // A range of a file that has changed meanwhile would be glued to the wrong beginning.
+  const current = request.headers['if-range'] === undefined || request.headers['if-range'] === etag;
+  const range = current ? readRange(request.headers.range, stat.size) : undefined;
+  if (range === 'outside') return response.writeHead(416, { 'content-range': `bytes */${stat.size}` }).end();
+  const { start, end } = range ?? { start: 0, end: stat.size };
+  if (range) response.setHeader('content-range', `bytes ${start}-${end - 1}/${stat.size}`);
+  response.writeHead(range ? 206 : 200, { 'content-length': end - start });
+  if (request.method === 'HEAD' || end === start) return response.end();
+  pipeline(createReadStream(file, { start, end: end - 1 }), response, (error) => {
     if (error && error.code !== 'ERR_STREAM_PREMATURE_CLOSE') console.error(`${name}: ${error.message}`);
   });
+}
+
+/**
+ * One range of bytes as [start, end), `outside` when the file ends before it; undefined sends the whole file, as several ranges do.
+ * @param {string | undefined} header
+ * @param {number} size
+ * @returns {{ start: number, end: number } | 'outside' | undefined}
+ */
+function readRange(header, size) {
+  const match = /^bytes=(\d*)-(\d*)$/.exec(header ?? '');
+  if (!match || (match[1] === '' && match[2] === '')) return undefined;
+  const [first, last] = [match[1], match[2]];
+  const start = first === '' ? Math.max(0, size - Number(last)) : Number(first);
+  const end = first === '' || last === '' ? size : Math.min(size, Number(last) + 1);
+  return start < end ? { start, end } : 'outside';
 }
 
 /**

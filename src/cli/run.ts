@@ -16,7 +16,7 @@ import type { RunEvent } from '../rft/events.ts';
 import type { Policy } from '../rft/policy.ts';
 import { runWithRecovery } from '../rft/recovery.ts';
 import { nodeGpu } from './dawn.ts';
-import { readModelFiles, readQuestions, readText } from './models.ts';
+import { readModelFolder, readQuestions, readText } from './models.ts';
 
 export async function run(args: readonly string[]): Promise<number> {
   const { positionals, values } = parseArgs({
@@ -43,11 +43,11 @@ export async function run(args: readonly string[]): Promise<number> {
     train: await parseDataset(`${task}.train`, await readQuestions(task, 'train')),
     test: await parseDataset(`${task}.test`, await readQuestions(task, 'test')),
   };
-  const files = await readModelFiles(config.model);
+  const folder = await readModelFolder(config.model);
   const { backend } = values;
   let policy: Policy | undefined;
   const open = async () =>
-    (policy = await openPolicy(config.model, files, backend === 'cpu' ? { backend } : { backend, gpu: await nodeGpu() }));
+    (policy = await openPolicy(config.model, folder, backend === 'cpu' ? { backend } : { backend, gpu: await nodeGpu() }));
 
   if (values.out) await mkdir(dirname(values.out), { recursive: true });
   const out = values.out ? createWriteStream(values.out) : undefined;

@@ -1,7 +1,7 @@
 /** Questions and responses as tokens. Every stage prompts in the same words: see `formatPrompt`. */
 import { InputError } from '../base/errors.ts';
 import type { Question } from './dataset.ts';
-import type { Generation, Policy, Sequence } from './policy.ts';
+import type { Generation, Policy, Sequence, Tokenizer } from './policy.ts';
 import { formatPrompt, formatResponse } from './tasks/format.ts';
 
 /** @throws InputError when a prompt leaves no room for a response in the model's context. */
@@ -17,6 +17,10 @@ export function encodePrompts({ tokenizer, info }: Policy, questions: readonly Q
     return prompt;
   });
 }
+
+/** Tokens of the longest prompt: what a run over these questions has to have room for. */
+export const longestPrompt = (tokenizer: Tokenizer, questions: readonly Question[]): number =>
+  questions.reduce((most, question) => Math.max(most, tokenizer.encode(formatPrompt(question)).length), 0);
 
 /** The response without its end token and without any other special token. */
 export function responseText({ tokenizer }: Policy, { tokens, prompt_length }: Sequence): string {

@@ -42,6 +42,27 @@ test('an unchanged file is not sent twice', async () => {
   expect(again.status).toBe(304);
 });
 
+test.each([
+  ['bytes=4-7', 206, 'ndex', 'bytes 4-7/12'],
+  ['bytes=8-', 206, '</p>', 'bytes 8-11/12'],
+  ['bytes=-4', 206, '</p>', 'bytes 8-11/12'],
+  ['bytes=8-100', 206, '</p>', 'bytes 8-11/12'],
+  ['bytes=12-', 416, '', 'bytes */12'],
+  ['bytes=0-1,3-4', 200, '<p>index</p>', null],
+  ['lines=1-2', 200, '<p>index</p>', null],
+])('range %s', async (range, status, text, contentRange) => {
+  const response = await fetch(site.url, { headers: { range } });
+  expect([response.status, await response.text(), response.headers.get('content-range')]).toEqual([status, text, contentRange]);
+});
+
+test('a range of a file that has changed is answered with the whole file', async () => {
+  const whole = await fetch(site.url);
+  expect(whole.headers.get('accept-ranges')).toBe('bytes');
+  const etag = whole.headers.get('etag')!;
+  const partly = async (ifRange: string) => (await fetch(site.url, { headers: { range: 'bytes=3-', 'if-range': ifRange } })).status;
+  expect([await partly(etag), await partly('"another"')]).toEqual([206, 200]);
+});
+
 test('a missing file is 404 and never the index', async () => {
   const missing = await fetch(`${site.url}models/none.json`);
   expect(missing.status).toBe(404);
