@@ -3,11 +3,15 @@ import { APP_VERSION } from '../base/version.ts';
 import { type ErrorRecord, InputError, LabError, errorRecord } from '../base/errors.ts';
 import { type Config, setPath } from '../rft/config.ts';
 import { TrainerClient, WORKER_STOPPED } from '../workers/client.ts';
-import type { Backend, DataFile, DeviceReport, LoadingMessage, PolicyInfo, WorkerMessage } from '../workers/protocol.ts';
+import type { Backend, DataFile, DeviceReport, LoadingMessage, ModelDescription, PolicyInfo, WorkerMessage } from '../workers/protocol.ts';
 import { type Notebook, parseNotebook } from '../notebook/schema.ts';
 import { zip } from './zip.ts';
 import { download } from './download.ts';
 import { fetchText } from './fetch.ts';
+import { bytes, duration } from './format.ts';
+import { Models } from './models.svelte.ts';
+import type { Picked } from './picked.ts';
+import { type Progress, ProgressMeter } from './progress.ts';
 import { RunState } from './run.svelte.ts';
 
 export type Device =
@@ -31,7 +35,9 @@ export class Lab {
   notebook = $state<NotebookName>('quickstart');
   /** Undefined takes the notebook's. */
   seed = $state<number | undefined>();
-  loading = $state.raw<LoadingMessage | undefined>();
+  /** Of the model that is being loaded, in bytes. */
+  loading = $state.raw<(Progress & Pick<LoadingMessage, 'work'>) | undefined>();
+  readonly models: Models;
   policy = $state.raw<PolicyInfo | undefined>();
   run = $state.raw(new RunState());
   private notebooks = $state.raw<Partial<Record<NotebookName, Notebook>>>({});
@@ -40,11 +46,13 @@ export class Lab {
 
   private readonly client = new TrainerClient((message) => this.receive(message));
   private runs = 0;
+  private meter = new ProgressMeter();
 
   constructor(
     private readonly base: string,
     query: URLSearchParams,
   ) {
+    this.models = new Models(base, (picked) => this.describeModel(picked));
     void this.guard(() => this.readQuery(query));
     void this.openDevice();
     void this.loadNotebooks();
@@ -57,7 +65,17 @@ export class Lab {
     let { config } = notebook;
     for (const [path, value] of this.overrides) config = setPath(config, path, value);
     if (this.seed !== undefined) config = { ...config, seed: this.seed };
-    return this.backend === 'cpu' ? { ...config, model: CPU_MODEL } : config;
+    return { ...config, model: this.backend === 'cpu' ? CPU_MODEL : (this.models.chosen ?? config.model) };
+  });
+
+  /** Bytes with their rate and the time left. */
+  readonly loadingText = $derived.by(() => {
+    if (!this.loading) return '';
+    const { work, done, total, rate, secondsLeft } = this.loading;
+    const parts = [`${work === 'upload' ? 'Onto the GPU: ' : ''}${bytes(done)} of ${bytes(total)}`];
+    if (rate !== undefined && rate >= 1) parts.push(`${bytes(Math.round(rate))}/s`);
+    if (secondsLeft !== undefined && secondsLeft >= 1) parts.push(`about ${duration(Math.round(secondsLeft) * 1000)} left`);
+    return parts.join(' · ');
   });
 
   readonly busy = $derived(!['idle', 'stopped', 'done', 'failed'].includes(this.status));
@@ -134,7 +152,7 @@ export class Lab {
   async stop(): Promise<void> {
     if (!this.canStop) return;
     this.status = 'stopping';
-    await this.client.stop();
+    if (await this.client.stop()) this.policy = undefined; // It went with its worker.
     // A run that ended in these milliseconds has told so already.
     if (this.still('stopping')) this.status = this.run.record.events.length > 0 ? 'stopped' : 'idle';
     this.canResume = this.client.checkpoint !== undefined;
@@ -148,6 +166,25 @@ export class Lab {
   choose(notebook: NotebookName): void {
     this.notebook = notebook;
     this.seed = undefined;
+    void this.models.pickAgain();
+  }
+
+  /** Loads the chosen model without running anything. */
+  async load(): Promise<void> {
+    if (this.busy) return;
+    const before = this.status;
+    await this.guard(async () => {
+      const config = this.config ?? (await this.notebookArrived());
+      this.problem = undefined;
+      this.status = 'loading';
+      try {
+        await this.loadModel(config);
+      } catch (error) {
+        if (!(error instanceof LabError && error.code === WORKER_STOPPED)) throw error;
+      } finally {
+        if (this.still('loading')) this.status = before;
+      }
+    });
   }
 
   private useCpu(): void {
@@ -179,7 +216,6 @@ export class Lab {
     this.problem = undefined;
     if (this.device.status === 'missing') this.useCpu(); // The button said so.
     this.status = 'loading';
-    this.loading = undefined;
     const run = ++this.runs;
     try {
       const config = this.config ?? (await this.notebookArrived());
@@ -187,7 +223,7 @@ export class Lab {
       if (checkpoint) this.run.rewind();
       else this.run = new RunState();
       const [train, test] = await Promise.all([this.questions(config, 'train'), this.questions(config, 'test')]);
-      this.policy = await this.client.loadModel({ name: config.model, backend: this.backend, base: this.base });
+      await this.loadModel(config);
       if (run !== this.runs || !this.still('loading')) return; // Cancelled meanwhile.
       this.status = 'running';
       const end = await this.client.run({
@@ -203,11 +239,31 @@ export class Lab {
     } catch (error) {
       if (error instanceof LabError && error.code === WORKER_STOPPED) return;
       this.problem = errorRecord(error);
+      this.policy = undefined;
       this.status = 'failed';
       if (this.problem.code.startsWith('webgpu-')) this.device = { status: 'missing', error: this.problem };
     } finally {
       this.canResume = this.client.checkpoint !== undefined && this.status !== 'done';
     }
+  }
+
+  private async loadModel(config: Config): Promise<void> {
+    const { own } = this.models;
+    this.loading = undefined;
+    this.meter = new ProgressMeter();
+    this.policy = undefined;
+    this.policy = await this.client.loadModel({
+      name: config.model,
+      backend: this.backend,
+      base: this.base,
+      ...(own?.name === config.model && { files: own.files }),
+    });
+  }
+
+  private async describeModel({ name, files }: Picked): Promise<ModelDescription> {
+    const config = this.config ?? (await this.notebookArrived());
+    const [train, test] = await Promise.all([this.questions(config, 'train'), this.questions(config, 'test')]);
+    return this.client.describeModel({ name, files, config, train, test });
   }
 
   private goOn(command: () => void): void {
@@ -217,7 +273,8 @@ export class Lab {
 
   private receive(message: WorkerMessage): void {
     if (message.type === 'loading') {
-      this.loading = message;
+      const { work, loaded, total } = message;
+      this.loading = { ...this.meter.update(work, loaded, total, performance.now()), done: loaded, work };
       return;
     }
     if (message.type === 'beat' || message.type === 'checkpoint' || message.run !== this.runs) return;
