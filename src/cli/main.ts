@@ -18,7 +18,10 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     summary: 'Run a notebook: lab run NOTEBOOK [--seed N] [--set path=value] [--out FILE] [--adapter DIR] [--backend webgpu|cpu].',
     run,
   },
-  eval: { summary: 'Accuracy of a model on the test questions: lab eval --model NAME --task T3,T5|all [--n N].', run: evaluateModel },
+  eval: {
+    summary: 'Accuracy of a model on the test questions: lab eval --model NAME|FOLDER --task T3,T5|all [--n N].',
+    run: evaluateModel,
+  },
   distill: { summary: 'Train a bundled model from scratch: lab distill pico|nano [--max-minutes M].', run: distill },
   corpus: { summary: 'Write the training text of a bundled model as tokens: lab corpus pico|nano --out PREFIX.', run: corpus },
   bench: { summary: 'Time a LoRA step, rollouts or kernels: lab bench train|rollout|kernels [--kernels] [--plain].', run: bench },

@@ -19,21 +19,19 @@ async function file(path: string, remedy: string): Promise<Buffer> {
 export async function readModelFolder(name: string): Promise<ModelFolder> {
   const bundled = join('models', name);
   const path = existsSync(bundled) ? bundled : name;
-  let names: string[];
+  const folder = new Map<string, FolderFile>();
   try {
-    names = await readdir(path);
+    for (const part of await readdir(path)) {
+      const file = join(path, part);
+      const stats = await stat(file); // Follows links, which Hugging Face's cache makes its folders of.
+      if (stats.isFile()) folder.set(part, { size: stats.size, read: (begin, end) => readPart(file, begin, end) });
+    }
   } catch (cause) {
     throw new InputError(
       `There is no model ${name}: ${(cause as Error).message}.`,
       'Give the path of a model folder, or run this in the project’s root with the name of a bundled model.',
       { cause },
     );
-  }
-  const folder = new Map<string, FolderFile>();
-  for (const part of names) {
-    const file = join(path, part);
-    const stats = await stat(file); // Follows links, which Hugging Face's cache makes its folders of.
-    if (stats.isFile()) folder.set(part, { size: stats.size, read: (begin, end) => readPart(file, begin, end) });
   }
   return folder;
 }

@@ -26,7 +26,12 @@ export function loadTokenizer(tokenizerJson: unknown, tokenizerConfigJson: unkno
   }
   const padId = tokenId(tokenizer, config, 'pad_token') ?? eosId;
 
+  // Whether a text begins with it is written in the tokenizer's post-processor, and nowhere else for certain.
+  const [bosId] = tokenizer.encode('', { add_special_tokens: true }).ids;
+  const begins = bosId !== undefined && bosId === tokenId(tokenizer, config, 'bos_token');
+
   return {
+    ...(begins && { bosId }),
     vocabSize: tokenizer.model!.vocab.length,
     eosId,
     padId,

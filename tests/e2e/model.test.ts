@@ -121,6 +121,8 @@ class Unreliable {
   /** Bytes that a connection brings before it breaks. */
   cut = Infinity;
   wrong = false;
+  /** What breaks stays open and silent instead. */
+  stall = false;
   url = '';
   private etag = '';
   private server: Server | undefined;
@@ -138,7 +140,9 @@ class Unreliable {
         if (from > 0) response.setHeader('content-range', `bytes ${from}-${body.length - 1}/${body.length}`);
         // The tag of the very file that the good server sends.
         response.writeHead(from > 0 ? 206 : 200, { etag: this.etag, 'content-length': body.length - from });
-        response.write(body.subarray(from, end), () => setTimeout(() => (end < body.length ? response.destroy() : response.end()), 50));
+        response.write(body.subarray(from, end), () =>
+          setTimeout(() => (end === body.length ? response.end() : this.stall || response.destroy()), 50),
+        );
         return;
       }
       sendFile('dist', url, request, response);
@@ -198,9 +202,25 @@ test('a download that breaks is taken up where it broke, also after the page was
   await loaded.waitFor();
   expect(server.asked).toHaveLength(2);
 
+  // Given up on a silent connection, and taken up again.
+  await page.evaluate(() => caches.delete('openrft-models-1'));
+  server.asked = [];
+  server.stall = true;
+  await page.reload();
+  await openPanel(page);
+  await load.click();
+  await panel(page)
+    .getByText(/10[01] kB of 248 kB/)
+    .waitFor();
+  await panel(page).getByRole('button', { name: 'Cancel loading' }).click();
+  server.cut = Infinity;
+  await load.click();
+  await loaded.waitFor();
+  expect(server.asked).toEqual([undefined, 'bytes=100000-']);
+  expect(await keptHash(page)).toBe(hash);
+
   // A wrong byte is an error with its remedy, and is not kept.
   await page.evaluate(() => caches.delete('openrft-models-1'));
-  server.cut = Infinity;
   server.wrong = true;
   await page.reload();
   await openPanel(page);
