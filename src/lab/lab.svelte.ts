@@ -43,6 +43,9 @@ export class Lab {
   private notebooks = $state.raw<Partial<Record<NotebookName, Notebook>>>({});
   private overrides = $state.raw<readonly (readonly [path: string, value: string])[]>([]);
   private canResume = $state(false);
+  /** Of the model that is loaded and of the one that last ran, when they are the reader's own: two can have one name. */
+  private loadedFiles = $state.raw<readonly File[] | undefined>();
+  private ranFiles = $state.raw<readonly File[] | undefined>();
 
   private readonly client = new TrainerClient((message) => this.receive(message));
   private runs = 0;
@@ -68,6 +71,15 @@ export class Lab {
     return { ...config, model: this.backend === 'cpu' ? CPU_MODEL : (this.models.chosen ?? config.model) };
   });
 
+  /** Of the chosen model, when it is the reader's own. */
+  private readonly files = $derived.by(() => {
+    const { own } = this.models;
+    return own?.name === this.config?.model ? own?.files : undefined;
+  });
+
+  /** The chosen model is in the worker. */
+  readonly loaded = $derived(this.policy !== undefined && this.policy.model === this.config?.model && this.loadedFiles === this.files);
+
   /** Bytes with their rate and the time left. */
   readonly loadingText = $derived.by(() => {
     if (!this.loading) return '';
@@ -83,7 +95,8 @@ export class Lab {
   /** The choices are no longer those of the run on show. */
   readonly changed = $derived.by(() => {
     const { started } = this.run.view;
-    return !this.busy && started !== undefined && JSON.stringify(started.config) !== JSON.stringify(this.config);
+    const same = JSON.stringify(started?.config) === JSON.stringify(this.config) && this.ranFiles === this.files;
+    return !this.busy && started !== undefined && !same;
   });
 
   /** What the one button does now. */
@@ -166,7 +179,7 @@ export class Lab {
   choose(notebook: NotebookName): void {
     this.notebook = notebook;
     this.seed = undefined;
-    void this.models.pickAgain();
+    void this.models.readAgain();
   }
 
   /** Loads the chosen model without running anything. */
@@ -223,6 +236,7 @@ export class Lab {
       if (checkpoint) this.run.rewind();
       else this.run = new RunState();
       const [train, test] = await Promise.all([this.questions(config, 'train'), this.questions(config, 'test')]);
+      this.ranFiles = this.files;
       await this.loadModel(config);
       if (run !== this.runs || !this.still('loading')) return; // Cancelled meanwhile.
       this.status = 'running';
@@ -248,7 +262,7 @@ export class Lab {
   }
 
   private async loadModel(config: Config): Promise<void> {
-    const { own } = this.models;
+    const { files } = this;
     this.loading = undefined;
     this.meter = new ProgressMeter();
     this.policy = undefined;
@@ -256,8 +270,9 @@ export class Lab {
       name: config.model,
       backend: this.backend,
       base: this.base,
-      ...(own?.name === config.model && { files: own.files }),
+      ...(files && { files }),
     });
+    this.loadedFiles = files;
   }
 
   private async describeModel({ name, files }: Picked): Promise<ModelDescription> {

@@ -36,27 +36,31 @@ export class Models {
 
   /** Looks at the reader's files; a model that can be used is chosen, and one that can't leaves the choice as it was. */
   async pick(picking: () => Picked | Promise<Picked>): Promise<void> {
+    if (await this.read(picking)) this.chosen = this.own!.name;
+  }
+
+  /** The same files need another amount of memory for other settings. */
+  async readAgain(): Promise<void> {
+    const { own } = this;
+    if (own) await this.read(() => own);
+  }
+
+  /** False when the files can't be used, or others were picked meanwhile. */
+  private async read(picking: () => Picked | Promise<Picked>): Promise<boolean> {
     const pick = ++this.picks;
     this.reading = true;
     this.problem = undefined;
     try {
-      const picked = await picking();
-      const description = await this.describe(picked);
-      if (pick !== this.picks) return;
-      this.own = { ...picked, description };
-      this.chosen = picked.name;
+      const { name, files } = await picking();
+      const description = await this.describe({ name, files });
+      if (pick !== this.picks) return false;
+      this.own = { name, files, description };
+      return true;
     } catch (error) {
       if (pick === this.picks) this.problem = errorRecord(error);
+      return false;
     } finally {
       if (pick === this.picks) this.reading = false;
     }
-  }
-
-  /** The same files need another amount of memory for other settings. */
-  async pickAgain(): Promise<void> {
-    const { own, chosen } = this;
-    if (!own) return;
-    await this.pick(() => own);
-    if (chosen !== own.name) this.chosen = chosen;
   }
 }

@@ -111,6 +111,13 @@ test('what can’t be used is refused by name and leaves the choice as it was; d
   await panel(page)
     .getByRole('radio', { name: /own\/model/ })
     .waitFor();
+  await panel(page).getByRole('button', { name: 'Load now' }).click();
+  await panel(page).getByRole('button', { name: 'Loaded' }).waitFor();
+  // Other files of the same name are not the model that is loaded.
+  const others = Object.entries(shardedPico('F32')).map(([name, content]) => ({ name, mimeType: '', buffer: Buffer.from(content) }));
+  await page.getByTestId('model-files').setInputFiles(others);
+  await panel(page).getByRole('button', { name: 'Load now' }).click();
+  await panel(page).getByRole('button', { name: 'Loaded' }).waitFor();
   expect(complaints).toEqual([]);
 }, 60_000);
 
