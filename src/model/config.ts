@@ -255,13 +255,15 @@ export function checkWeights(
     const found = tensors.get(name)?.shape;
     return found && found.join() !== shape.join() ? [`${name} (has [${found.join(', ')}], needs [${shape.join(', ')}])`] : [];
   });
-  if (config.tie_word_embeddings && unexpected.includes(HEAD)) {
+  // When the head is the only fault, the flag is what is wrong.
+  const faulty = [...missing, ...unexpected, ...misshapen].join();
+  if (config.tie_word_embeddings && faulty === HEAD) {
     throw new InputError(
       `${label} holds ${HEAD}, and config.json says with tie_word_embeddings that the output head is the embedding matrix.`,
       'Set tie_word_embeddings to false if the head is a matrix of its own, or save the weights without it.',
     );
   }
-  if (!config.tie_word_embeddings && missing.join() === HEAD) {
+  if (!config.tie_word_embeddings && faulty === HEAD) {
     throw new InputError(
       `${label} lacks ${HEAD}, and config.json says with tie_word_embeddings that the output head is not the embedding matrix.`,
       'Set tie_word_embeddings to true if the model has no head of its own, or take both files from one and the same folder.',
