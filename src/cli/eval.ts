@@ -9,7 +9,7 @@ import { encodePrompts, responseText } from '../rft/prompts.ts';
 import { type Interval, mean, wilson } from '../rft/statistics.ts';
 import { TASKS, taskById } from '../rft/tasks/registry.ts';
 import { nodeGpu } from './dawn.ts';
-import { readModelFiles, readQuestions } from './models.ts';
+import { readModelFolder, readQuestions } from './models.ts';
 
 export interface TaskAccuracy {
   readonly task: string;
@@ -80,7 +80,7 @@ export async function evaluateModel(args: readonly string[]): Promise<number> {
   const tasks = values.task === 'all' ? TASKS.map(({ id }) => id) : values.task.split(',').map((id) => taskById(id).id);
   const backend = values.backend === 'cpu' ? 'cpu' : 'webgpu';
   const gpu = backend === 'cpu' ? undefined : await nodeGpu();
-  const policy = await openPolicy(values.model, await readModelFiles(values.model), { backend, gpu });
+  const policy = await openPolicy(values.model, await readModelFolder(values.model), { backend, gpu });
   const options = {
     questions: Number(values.n),
     samples: Number(values.samples),

@@ -19,9 +19,12 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     summary: 'Run a notebook: lab run NOTEBOOK [--seed N] [--set path=value] [--out FILE] [--adapter DIR] [--backend webgpu|cpu].',
     run,
   },
-  eval: { summary: 'Accuracy of a model on the test questions: lab eval --model NAME --task T3,T5|all [--n N].', run: evaluateModel },
+  eval: {
+    summary: 'Accuracy of a model on the test questions: lab eval --model NAME|FOLDER --task T3,T5|all [--n N].',
+    run: evaluateModel,
+  },
   similar: {
-    summary: 'Training questions nearest to a text: lab similar --question TEXT [--task T4] [--n 3] [--embedder minilm|MODEL].',
+    summary: 'Training questions nearest to a text: lab similar --question TEXT [--task T4] [--n 3] [--embedder minilm|NAME|FOLDER].',
     run: similar,
   },
   distill: { summary: 'Train a bundled model from scratch: lab distill pico|nano [--max-minutes M].', run: distill },
