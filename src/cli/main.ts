@@ -5,6 +5,7 @@ import { bench } from './bench.ts';
 import { corpus } from './corpus.ts';
 import { distill } from './distill.ts';
 import { evaluateModel } from './eval.ts';
+import { inspect } from './inspect.ts';
 import { run } from './run.ts';
 
 interface Command {
@@ -19,6 +20,11 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     run,
   },
   eval: { summary: 'Accuracy of a model on the test questions: lab eval --model NAME --task T3,T5|all [--n N].', run: evaluateModel },
+  inspect: {
+    summary:
+      'What a file of questions holds and what is wrong with it: lab inspect FILE [--against TRAIN] [--answers FILE] [--model NAME] [--json].',
+    run: inspect,
+  },
   distill: { summary: 'Train a bundled model from scratch: lab distill pico|nano [--max-minutes M].', run: distill },
   corpus: { summary: 'Write the training text of a bundled model as tokens: lab corpus pico|nano --out PREFIX.', run: corpus },
   bench: { summary: 'Time a LoRA step, rollouts or kernels: lab bench train|rollout|kernels [--kernels] [--plain].', run: bench },

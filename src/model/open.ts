@@ -35,22 +35,28 @@ export interface LoadedModel {
   readonly weights: ReadonlyMap<string, Float32Array<ArrayBuffer>>;
 }
 
-/** Parses and checks a model's files; every defect is an InputError that names the file and the field or tensor. */
-export function loadModel(name: string, files: ModelFiles): LoadedModel {
+/** The model without its weights: all that counting tokens against its context takes. */
+export function loadTextSide(name: string, files: Omit<ModelFiles, 'weights'>): Omit<LoadedModel, 'weights'> {
   const config = parseModelConfig(parseJson(files.config, `${name}/config.json`), `${name}/config.json`);
   const tokenizer = loadTokenizer(
     parseJson(files.tokenizer, `${name}/tokenizer.json`),
     parseJson(files.tokenizerConfig, `${name}/tokenizer_config.json`),
   );
-  const file = `${name}/model.safetensors`;
-  const tensors = parseSafetensors(files.weights, file);
-  checkWeights(config, tensors, file);
   if (tokenizer.vocabSize > config.vocab_size) {
     throw new InputError(
       `The tokenizer of ${name} has ${tokenizer.vocabSize} tokens and the model ${config.vocab_size}.`,
       'Use the tokenizer.json that belongs to these weights.',
     );
   }
+  return { config, tokenizer };
+}
+
+/** Parses and checks a model's files; every defect is an InputError that names the file and the field or tensor. */
+export function loadModel(name: string, files: ModelFiles): LoadedModel {
+  const { config, tokenizer } = loadTextSide(name, files);
+  const file = `${name}/model.safetensors`;
+  const tensors = parseSafetensors(files.weights, file);
+  checkWeights(config, tensors, file);
   return { config, tokenizer, weights: new Map([...tensors].map(([key, tensor]) => [key, Float32Array.from(tensor.data)])) };
 }
 
