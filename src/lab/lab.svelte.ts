@@ -2,6 +2,7 @@
 import { APP_VERSION } from '../base/version.ts';
 import { type ErrorRecord, InputError, LabError, errorRecord } from '../base/errors.ts';
 import { type Config, setPath } from '../rft/config.ts';
+import { type Dataset, firstQuestions } from '../rft/dataset.ts';
 import { TrainerClient, WORKER_STOPPED } from '../workers/client.ts';
 import type { Backend, DataFile, DeviceReport, LoadingMessage, PolicyInfo, WorkerMessage } from '../workers/protocol.ts';
 import { type Notebook, parseNotebook } from '../notebook/schema.ts';
@@ -20,6 +21,14 @@ export type Status = 'idle' | 'loading' | 'running' | 'pausing' | 'paused' | 'st
 export const NOTEBOOKS = { quickstart: 'Quickstart', smoke: 'Smoke run (short)' } as const;
 export type NotebookName = keyof typeof NOTEBOOKS;
 
+/** A reader's questions in place of a bundled task's. */
+export interface OwnQuestions {
+  readonly train: Dataset;
+  readonly test: Dataset;
+  /** Hash of the training questions in use, the first `count`; undefined until it is known. */
+  readonly inUse?: { readonly count: number; readonly sha256: string };
+}
+
 /** The model that a processor trains in reasonable time. */
 const CPU_MODEL = 'pico';
 
@@ -33,6 +42,8 @@ export class Lab {
   seed = $state<number | undefined>();
   loading = $state.raw<LoadingMessage | undefined>();
   policy = $state.raw<PolicyInfo | undefined>();
+  /** Undefined takes the bundled task's. */
+  own = $state.raw<OwnQuestions | undefined>();
   run = $state.raw(new RunState());
   private notebooks = $state.raw<Partial<Record<NotebookName, Notebook>>>({});
   private overrides = $state.raw<readonly (readonly [path: string, value: string])[]>([]);
@@ -42,7 +53,7 @@ export class Lab {
   private runs = 0;
 
   constructor(
-    private readonly base: string,
+    readonly base: string,
     query: URLSearchParams,
   ) {
     void this.guard(() => this.readQuery(query));
@@ -57,6 +68,11 @@ export class Lab {
     let { config } = notebook;
     for (const [path, value] of this.overrides) config = setPath(config, path, value);
     if (this.seed !== undefined) config = { ...config, seed: this.seed };
+    if (this.own) {
+      const { train, inUse } = this.own;
+      const sha256 = inUse?.count === config.data.train_questions ? inUse.sha256 : '';
+      config = { ...config, data: { ...config.data, file: train.name, sha256 } };
+    }
     return this.backend === 'cpu' ? { ...config, model: CPU_MODEL } : config;
   });
 
@@ -150,6 +166,15 @@ export class Lab {
     this.seed = undefined;
   }
 
+  async useQuestions(train: Dataset, test: Dataset): Promise<void> {
+    this.own = { train, test };
+    await this.guard(() => this.hashOwn());
+  }
+
+  useBundledTask(): void {
+    this.own = undefined;
+  }
+
   private useCpu(): void {
     this.backend = 'cpu';
     this.choose('smoke');
@@ -182,7 +207,9 @@ export class Lab {
     this.loading = undefined;
     const run = ++this.runs;
     try {
-      const config = this.config ?? (await this.notebookArrived());
+      if (!this.config) await this.notebookArrived();
+      await this.hashOwn();
+      const config = this.config!;
       const checkpoint = how.resume ? this.client.checkpoint : undefined;
       if (checkpoint) this.run.rewind();
       else this.run = new RunState();
@@ -257,9 +284,9 @@ export class Lab {
     });
   }
 
-  private async notebookArrived(): Promise<Config> {
+  private async notebookArrived(): Promise<void> {
     await this.loadNotebooks();
-    if (this.config) return this.config;
+    if (this.config) return;
     throw new LabError('network', 'The notebook could not be fetched.', 'Check the connection and try again.');
   }
 
@@ -276,7 +303,19 @@ export class Lab {
     this.overrides = Object.entries(settings);
   }
 
+  /** The config of a run names the training questions by their hash, which changes with how many are used. */
+  private async hashOwn(): Promise<void> {
+    const count = this.config?.data.train_questions;
+    if (!this.own || count === undefined || this.own.inUse?.count === count) return;
+    const { sha256 } = await firstQuestions(this.own.train, count);
+    this.own = { ...this.own, inUse: { count, sha256 } };
+  }
+
   private async questions(config: Config, split: 'train' | 'test'): Promise<DataFile> {
+    if (this.own) {
+      const { name, questions } = this.own[split];
+      return { name, text: questions.map((question) => `${JSON.stringify(question)}\n`).join('') };
+    }
     const name = `${config.data.task}.${split}.jsonl`;
     return { name, text: await fetchText(`data/${name}`, this.base) };
   }

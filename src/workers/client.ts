@@ -4,9 +4,9 @@
  */
 import { type Remote, releaseProxy, transfer, wrap } from 'comlink';
 import { LabError } from '../base/errors.ts';
+import { type Answer, valueOf } from './answer.ts';
 import type {
   AdapterExport,
-  Answer,
   CheckpointMessage,
   DeviceReport,
   ModelRequest,
@@ -126,10 +126,7 @@ export class TrainerClient {
 
   private async ask<T>(command: (api: Remote<TrainerApi>) => Promise<Answer<T>>): Promise<T> {
     const { api, ended } = (this.connection ??= this.connect());
-    const result = await Promise.race([command(api), ended]);
-    if ('value' in result) return result.value;
-    const { code, message, remedy } = result.error;
-    throw new LabError(code, message, remedy);
+    return valueOf(await Promise.race([command(api), ended]));
   }
 
   private connect(): Connection {

@@ -32,6 +32,18 @@ export async function fetchModel({ name, base }: ModelRequest, onProgress: (mess
   return { config: text(config), tokenizer: text(tokenizer), tokenizerConfig: text(tokenizerConfig), weights };
 }
 
+/** The files that say how a model reads text; see `loadTextSide`. */
+export async function fetchTextSide({ name, base }: Omit<ModelRequest, 'backend'>): Promise<Omit<ModelFiles, 'weights'>> {
+  const file = async (part: string) =>
+    new TextDecoder().decode(await fetchBytes(new URL(`models/${name}/${part}`, base), name, () => undefined));
+  const [config, tokenizer, tokenizerConfig] = await Promise.all([
+    file('config.json'),
+    file('tokenizer.json'),
+    file('tokenizer_config.json'),
+  ]);
+  return { config, tokenizer, tokenizerConfig };
+}
+
 async function fetchBytes(url: URL, model: string, onBytes: (done: number, total: number | undefined) => void): Promise<Uint8Array> {
   const response = await arrived(fetch(url), url);
   if (!response.ok) {

@@ -2,11 +2,11 @@
  * What the page and the training worker say to each other: commands and answers over comlink, everything that a run says while it
  * goes on over a port of its own. Both sides are typed here, and every message of a run carries the number of that run.
  */
-import type { ErrorRecord } from '../base/errors.ts';
 import type { AdapterDescription } from '../gpu/device.ts';
 import type { Config } from '../rft/config.ts';
 import type { ProgressEvent, RunEvent, Stage } from '../rft/events.ts';
 import type { AdapterExport, PolicyInfo } from '../rft/policy.ts';
+import type { Answer } from './answer.ts';
 
 export type { AdapterDescription, AdapterExport, PolicyInfo };
 
@@ -45,9 +45,6 @@ export interface RunRequest {
 }
 
 export type RunEnd = 'done' | 'stopped';
-
-/** comlink would cross an Error as a bare message, so a refusal crosses as a record. */
-export type Answer<T> = { readonly value: T } | { readonly error: ErrorRecord };
 
 export interface TrainerApi {
   /** The port on which `WorkerMessage`s go out. */

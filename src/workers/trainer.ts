@@ -1,6 +1,6 @@
 /** The training worker's side of the protocol: the device, the model and the run live here and nowhere else. */
 import { transfer } from 'comlink';
-import { LabError, errorRecord } from '../base/errors.ts';
+import { LabError } from '../base/errors.ts';
 import { Gpu } from '../gpu/device.ts';
 import { type ModelFiles, openPolicy } from '../model/open.ts';
 import { encodeCheckpoint, decodeCheckpoint } from '../rft/checkpoint.ts';
@@ -8,19 +8,10 @@ import { parseDataset } from '../rft/dataset.ts';
 import type { ProgressEvent, RunEvent } from '../rft/events.ts';
 import type { Policy } from '../rft/policy.ts';
 import { runWithRecovery } from '../rft/recovery.ts';
+import { type Answer, answer } from './answer.ts';
 import { DeviceTap } from './device-tap.ts';
 import { fetchModel } from './files.ts';
-import type {
-  AdapterExport,
-  Answer,
-  DeviceReport,
-  ModelRequest,
-  PolicyInfo,
-  RunEnd,
-  RunRequest,
-  TrainerApi,
-  WorkerMessage,
-} from './protocol.ts';
+import type { AdapterExport, DeviceReport, ModelRequest, PolicyInfo, RunEnd, RunRequest, TrainerApi, WorkerMessage } from './protocol.ts';
 import { RunSession } from './session.ts';
 
 interface LoadedModel {
@@ -206,13 +197,5 @@ class Outbox {
   private schedule(): void {
     if (performance.now() - this.lastFlush > BATCH) this.flush();
     else this.timer ??= setTimeout(() => this.flush(), BATCH);
-  }
-}
-
-async function answer<T>(work: () => T | Promise<T>): Promise<Answer<T>> {
-  try {
-    return { value: await work() };
-  } catch (error) {
-    return { error: errorRecord(error) };
   }
 }

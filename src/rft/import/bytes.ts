@@ -11,6 +11,18 @@ const FOREIGN: readonly { readonly magic: readonly number[]; readonly what: stri
   { magic: [0x41, 0x52, 0x52, 0x4f, 0x57, 0x31], what: 'an Arrow file', remedy: 'Save it as Parquet, CSV or JSON Lines.' },
 ];
 
+/** Bytes of the largest file that is read. */
+const MAX_BYTES = 64 * 2 ** 20;
+
+/** @throws InputError for a file that is better not even loaded. */
+export function checkSize(name: string, size: number): void {
+  if (size <= MAX_BYTES) return;
+  throw new InputError(
+    `${name} has ${Math.ceil(size / 2 ** 20)} MiB, and at most ${MAX_BYTES / 2 ** 20} are read.`,
+    'Split the file, or leave out what is not a question.',
+  );
+}
+
 export const startsWith = (bytes: Uint8Array, magic: readonly number[]): boolean => magic.every((byte, i) => bytes[i] === byte);
 
 export interface DecodedText {

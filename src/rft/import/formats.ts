@@ -1,6 +1,6 @@
 /** File formats. Which one a file has is told by its bytes; only between a table and broken JSON the name decides. */
 import { InputError } from '../../base/errors.ts';
-import { decodeText, startsWith } from './bytes.ts';
+import { checkSize, decodeText, startsWith } from './bytes.ts';
 import { readTable } from './csv.ts';
 import { isOneJsonValue, readJson, readJsonLines } from './json.ts';
 import { readParquet } from './parquet.ts';
@@ -9,20 +9,14 @@ import type { FileContents } from './types.ts';
 export const FORMATS = ['json', 'jsonl', 'csv', 'tsv', 'parquet'] as const;
 export type Format = (typeof FORMATS)[number];
 
-/** Bytes of the largest file that is read, and records of the longest. */
-export const MAX_BYTES = 64 * 2 ** 20;
+/** Records of the longest file that is read. */
 const MAX_RECORDS = 100_000;
 
 const PARQUET = [0x50, 0x41, 0x52, 0x31];
 
 /** @throws InputError when the file is in none of the formats, too large or empty. */
 export async function readFile(name: string, bytes: Uint8Array): Promise<FileContents & { readonly format: Format }> {
-  if (bytes.length > MAX_BYTES) {
-    throw new InputError(
-      `${name} has ${Math.ceil(bytes.length / 2 ** 20)} MiB, and at most ${MAX_BYTES / 2 ** 20} are read.`,
-      'Split the file, or leave out what is not a question.',
-    );
-  }
+  checkSize(name, bytes.length);
   if (startsWith(bytes, PARQUET)) return { format: 'parquet', ...(await readParquet(name, bytes, MAX_RECORDS)) };
   const { text, valid } = decodeText(name, bytes);
   if (text.trim() === '') throw new InputError(`${name} is empty.`, 'Choose a file with questions in it.');
