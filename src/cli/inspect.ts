@@ -2,16 +2,14 @@
  * `inspect FILE [--against TRAIN_FILE] [--answers FILE] [--model NAME] [--columns …] [--json]`: what a file of questions holds, what
  * is wrong with it, and what a run on it would be worth.
  */
-import { readFile } from 'node:fs/promises';
-import { basename } from 'node:path';
 import { parseArgs } from 'node:util';
 import { InputError } from '../base/errors.ts';
 import { loadTextSide } from '../model/open.ts';
 import { resolveConfig } from '../rft/config.ts';
-import { type ImportOptions, type ImportResult, importQuestions } from '../rft/import/import.ts';
+import type { ImportResult } from '../rft/import/import.ts';
 import { type DataReport, type ReportModel, dataReport } from '../rft/import/report.ts';
 import { ANSWER_FORMS, type AnswerForm, type ColumnMapping } from '../rft/import/types.ts';
-import { readModelFiles } from './models.ts';
+import { readModelFiles, readOwn } from './models.ts';
 
 export async function inspect(args: readonly string[]): Promise<number> {
   const { positionals, values } = parseArgs({
@@ -28,9 +26,9 @@ export async function inspect(args: readonly string[]): Promise<number> {
   const [path] = positionals;
   if (path === undefined)
     throw new InputError('inspect needs a file.', 'For example: lab inspect test.json --against train.json --model pico');
-  const train = values.against === undefined ? undefined : await read(values.against, {});
-  const answers = values.answers === undefined ? undefined : (await read(values.answers, {})).dataset.questions;
-  const file = await read(path, {
+  const train = values.against === undefined ? undefined : await readOwn(values.against);
+  const answers = values.answers === undefined ? undefined : (await readOwn(values.answers)).dataset.questions;
+  const file = await readOwn(path, {
     ...(values.columns !== undefined && { columns: columnsOf(values.columns) }),
     ...(answers && { answers }),
   });
@@ -40,16 +38,6 @@ export async function inspect(args: readonly string[]): Promise<number> {
   });
   process.stdout.write(values.json ? `${JSON.stringify(asJson(file, report), null, 1)}\n` : asText(file, report));
   return 0;
-}
-
-async function read(path: string, options: ImportOptions): Promise<ImportResult> {
-  let bytes: Uint8Array;
-  try {
-    bytes = await readFile(path);
-  } catch (cause) {
-    throw new InputError(`${path} can't be read: ${(cause as Error).message}.`, 'Check the path.', { cause });
-  }
-  return importQuestions(basename(path), bytes, options);
 }
 
 async function reportModel(name: string): Promise<ReportModel> {

@@ -16,7 +16,8 @@ interface Command {
 const COMMANDS: Readonly<Record<string, Command>> = {
   adapter: { summary: 'Print the WebGPU adapter that would compute, as JSON.', run: adapter },
   run: {
-    summary: 'Run a notebook: lab run NOTEBOOK [--seed N] [--set path=value] [--out FILE] [--adapter DIR] [--backend webgpu|cpu].',
+    summary:
+      'Run a notebook: lab run NOTEBOOK [--seed N] [--set path=value] [--train FILE --test FILE] [--out FILE] [--adapter DIR] [--backend webgpu|cpu].',
     run,
   },
   eval: { summary: 'Accuracy of a model on the test questions: lab eval --model NAME --task T3,T5|all [--n N].', run: evaluateModel },

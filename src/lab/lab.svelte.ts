@@ -316,7 +316,13 @@ export class Lab {
       const { name, questions } = this.own[split];
       return { name, text: questions.map((question) => `${JSON.stringify(question)}\n`).join('') };
     }
-    const name = `${config.data.task}.${split}.jsonl`;
+    const { file, task } = config.data;
+    if (file !== '')
+      throw new InputError(
+        `The questions of this run are in ${file}, which is not here.`,
+        'Choose the file under “The questions”, or clear data.file.',
+      );
+    const name = `${task}.${split}.jsonl`;
     return { name, text: await fetchText(`data/${name}`, this.base) };
   }
 

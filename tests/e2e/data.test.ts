@@ -68,11 +68,11 @@ test('a reader’s files are read, reported on and used by the run', async () =>
     `${bundled('T4.test', 8)}\n${bundled('T4.train', 1)}`,
   );
   await tests(page).dispatchEvent('drop', { dataTransfer: transfer });
-  await tests(page).getByText('1 questions have a stem that stands in mine.jsonl too').waitFor();
+  await tests(page).getByText('Stems that stand in mine.jsonl too: 1, with the same options 1').waitFor();
   await tests(page).getByText('Every prompt leaves room').waitFor();
   const hash = await train(page).locator('code').textContent();
   expect(hash).toMatch(/^[0-9a-f]{64}$/);
-  await tests(page).getByText('The first 9 of 9').click();
+  await tests(page).getByRole('rowheader', { name: 'line 9' }).waitFor();
   await tests(page).getByText('The figures').click();
   expect(await look(page, 'data')).toEqual([]);
 
@@ -116,7 +116,7 @@ test('columns that aren’t recognised are mapped by hand; pasted text, Parquet,
   await tests(page).getByRole('alert').getByText('not valid JSON').waitFor();
   await tests(page).getByLabel('Records as JSON').fill(lines(QUESTIONS));
   await tests(page).getByRole('button', { name: 'Read the text' }).click();
-  await tests(page).getByText('5 questions have a stem that stands in odd.csv too, 5 of them with the same options').waitFor();
+  await tests(page).getByText('Stems that stand in odd.csv too: 5, with the same options 5').waitFor();
 
   await choose(page, 'To train on', 'foreign.parquet', foreignParquet());
   await train(page).getByText('3 questions of 3 records').waitFor();

@@ -25,20 +25,20 @@ export function findingsOf(report: Omit<DataReport, 'findings'>): Finding[] {
   if (keyless > 0)
     warn(
       'no-key',
-      `${keyless} prompts name no right answer: they can't be graded, so a run can't use them. Give the file with the answers.`,
+      `Prompts that name no right answer: ${keyless}. They can't be graded, so a run can't use them; give the file with the answers.`,
     );
   if (leakage && leakage.questions.length > 0) {
     const same = leakage.questions.filter(({ same_options }) => same_options).length;
     const pairs = leakage.questions.map(({ question, train }) => `${question + 1} (${train.map((i) => i + 1).join(', ')} there)`);
     warn(
       'leaked-questions',
-      `${leakage.questions.length} questions have a stem that stands in ${leakage.train} too, ${same} of them with the same options: ${listed(pairs)}. With the same options the test measures memory.`,
+      `Stems that stand in ${leakage.train} too: ${leakage.questions.length}, with the same options ${same}: ${listed(pairs)}. With the same options the test measures memory.`,
     );
   } else if (leakage) note('no-leak', `No stem stands in ${leakage.train} too.`);
   if (duplicates.length > 0) {
     const extra = duplicates.reduce((sum, group) => sum + group.questions.length - 1, 0);
     const groups = duplicates.map((group) => group.questions.map((i) => i + 1).join(' = '));
-    warn('duplicate-questions', `${extra} questions repeat the stem of an earlier one: ${listed(groups)}. They count more than once.`);
+    warn('duplicate-questions', `Stems that repeat an earlier one: ${extra} (${listed(groups)}). They count more than once.`);
   } else note('no-duplicates', 'No stem occurs twice.');
   const contradictory = duplicates.filter((group) => group.contradictory);
   if (contradictory.length > 0) {
@@ -69,12 +69,12 @@ export function findingsOf(report: Omit<DataReport, 'findings'>): Finding[] {
     if (too_long.length > 0)
       warn(
         'too-long',
-        `${too_long.length} prompts fill the whole context of ${model} (${context} tokens): ${listed(too_long.map((i) => `${i + 1}`))}. Leave them out or choose a model with a longer context.`,
+        `Prompts that fill the whole context of ${model} (${context} tokens): ${too_long.length} (${listed(too_long.map((i) => `${i + 1}`))}). Leave them out or choose a model with a longer context.`,
       );
     if (cramped.length > 0)
       warn(
         'truncation',
-        `${cramped.length} prompts leave a response fewer than ${max_new_tokens} tokens of ${model}'s ${context}: longer responses are cut off and count as wrong.`,
+        `Prompts that leave a response fewer than ${max_new_tokens} tokens of ${model}'s ${context}: ${cramped.length}. Longer responses are cut off and count as wrong.`,
       );
     if (too_long.length + cramped.length === 0)
       note('fits', `Every prompt leaves room for a response of ${max_new_tokens} tokens in ${model}'s context.`);

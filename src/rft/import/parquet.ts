@@ -6,7 +6,7 @@ import type { FileContents } from './types.ts';
 /** @throws InputError when the file is damaged or has more than `maxRows` rows. */
 export async function readParquet(name: string, bytes: Uint8Array, maxRows: number): Promise<FileContents> {
   try {
-    const rows = await readRows(bytes.slice().buffer, maxRows);
+    const rows = await readRows(new Uint8Array(bytes).buffer, maxRows);
     return { records: rows.map((row, i) => ({ where: `row ${i + 1}`, value: plain(row) })), refused: [], repairs: [] };
   } catch (cause) {
     const message = cause instanceof Error ? cause.message : String(cause);

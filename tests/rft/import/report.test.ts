@@ -53,7 +53,7 @@ test('leaks: a test stem that stands in the training file, with the same options
     { question: 2, train: [0, 2], same_options: true },
   ]);
   expect(findings.find(({ code }) => code === 'leaked-questions')?.text).toContain(
-    '2 questions have a stem that stands in train.json too, 1 of them',
+    'Stems that stand in train.json too: 2, with the same options 1',
   );
 });
 
