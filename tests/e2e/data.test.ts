@@ -124,9 +124,12 @@ test('columns that aren’t recognised are mapped by hand; pasted text, Parquet,
   const prompts = lines(QUESTIONS.map((item) => ({ massage: turns(item) }))).replaceAll('\\\\boxed', '\\boxed');
   await choose(page, 'To train on', 'rl.jsonl', prompts);
   await train(page).getByText('5 prompts without a key').waitFor();
-  await train(page)
-    .getByLabel('Choose the file with the answers')
-    .setInputFiles({ name: 'keys.jsonl', mimeType: 'text/plain', buffer: Buffer.from(lines(QUESTIONS)) });
+  // A file of answers that can't be read is named, and the prompts stay.
+  const answers = train(page).getByLabel('Choose the file with the answers');
+  await answers.setInputFiles({ name: 'no.jsonl', mimeType: 'text/plain', buffer: Buffer.from('{"x": 1}') });
+  await train(page).getByRole('alert').getByText('no.jsonl').waitFor();
+  await train(page).getByText('5 prompts without a key').waitFor();
+  await answers.setInputFiles({ name: 'keys.jsonl', mimeType: 'text/plain', buffer: Buffer.from(lines(QUESTIONS)) });
   await train(page).getByText('5 questions of 5 records').waitFor();
   await train(page).getByText('Read otherwise than it stands: 15').click();
   await train(page).getByText('\\boxed: written with a single backslash').first().waitFor();

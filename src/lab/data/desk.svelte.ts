@@ -55,11 +55,12 @@ export class DataDeskState {
     const slot = this.slots[split];
     slot.clear();
     slot.name = file.name;
-    await this.work(slot, async () => {
+    const loaded = await this.work(slot, async (current) => {
       checkSize(file.name, file.size);
-      slot.bytes = new Uint8Array(await file.arrayBuffer());
+      const bytes = new Uint8Array(await file.arrayBuffer());
+      if (current()) slot.bytes = bytes;
     });
-    if (slot.bytes) await this.read(split);
+    if (loaded) await this.read(split);
   }
 
   async readText(split: Split, text: string): Promise<void> {
@@ -71,20 +72,23 @@ export class DataDeskState {
   }
 
   async mapColumns(split: Split, mapping: Partial<ColumnMapping>): Promise<void> {
-    this.slots[split].mapping = mapping;
+    const slot = this.slots[split];
+    slot.problem = undefined;
+    slot.mapping = mapping;
     await this.read(split);
   }
 
   /** A file with the same questions and their keys, for prompts that come without. */
   async readAnswers(split: Split, file: File): Promise<void> {
     const slot = this.slots[split];
-    await this.work(slot, async () => {
+    slot.problem = undefined;
+    const loaded = await this.work(slot, async (current) => {
       checkSize(file.name, file.size);
       const { outcome } = await this.client.read(file.name, new Uint8Array(await file.arrayBuffer()), {});
       if ('error' in outcome) throw new LabError(outcome.error.code, outcome.error.message, outcome.error.remedy);
-      slot.answers = outcome.result.dataset.questions;
+      if (current()) slot.answers = outcome.result.dataset.questions;
     });
-    if (slot.answers) await this.read(split);
+    if (loaded) await this.read(split);
   }
 
   async remove(split: Split): Promise<void> {
@@ -112,11 +116,11 @@ export class DataDeskState {
     const { bytes, name, mapping, answers } = slot;
     if (!bytes) return;
     slot.report = undefined;
-    await this.work(slot, async (current) => {
+    const read = await this.work(slot, async (current) => {
       const reading = await this.client.read(name, bytes, { ...(mapping && { columns: mapping }), ...(answers && { answers }) });
       if (current()) slot.reading = reading;
     });
-    await this.reportAll();
+    if (read) await this.reportAll();
   }
 
   /** The test's report looks at the training questions too, so both are made anew. */
@@ -140,15 +144,17 @@ export class DataDeskState {
     );
   }
 
-  private async work(slot: FileSlot, job: (current: () => boolean) => Promise<void>): Promise<void> {
+  /** Resolves to whether the job was done, and for the file that the slot still holds; what went wrong is the slot's problem. */
+  private async work(slot: FileSlot, job: (current: () => boolean) => Promise<void>): Promise<boolean> {
     const { turn } = slot;
     const current = () => slot.turn === turn;
     slot.busy = true;
-    slot.problem = undefined;
     try {
       await job(current);
+      return current();
     } catch (error) {
       if (current()) slot.problem = errorRecord(error);
+      return false;
     } finally {
       if (current()) slot.busy = false;
     }
