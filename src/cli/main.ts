@@ -5,6 +5,7 @@ import { bench } from './bench.ts';
 import { corpus } from './corpus.ts';
 import { distill } from './distill.ts';
 import { evaluateModel } from './eval.ts';
+import { inspect } from './inspect.ts';
 import { run } from './run.ts';
 import { similar } from './similar.ts';
 
@@ -16,12 +17,18 @@ interface Command {
 const COMMANDS: Readonly<Record<string, Command>> = {
   adapter: { summary: 'Print the WebGPU adapter that would compute, as JSON.', run: adapter },
   run: {
-    summary: 'Run a notebook: lab run NOTEBOOK [--seed N] [--set path=value] [--out FILE] [--adapter DIR] [--backend webgpu|cpu].',
+    summary:
+      'Run a notebook: lab run NOTEBOOK [--seed N] [--set path=value] [--train FILE --test FILE] [--out FILE] [--adapter DIR] [--backend webgpu|cpu].',
     run,
   },
   eval: {
     summary: 'Accuracy of a model on the test questions: lab eval --model NAME|FOLDER --task T3,T5|all [--n N].',
     run: evaluateModel,
+  },
+  inspect: {
+    summary:
+      'What a file of questions holds and what is wrong with it: lab inspect FILE [--against TRAIN] [--answers FILE] [--model NAME|FOLDER] [--json].',
+    run: inspect,
   },
   similar: {
     summary: 'Training questions nearest to a text: lab similar --question TEXT [--task T4] [--n 3] [--embedder minilm|NAME|FOLDER].',

@@ -1,10 +1,11 @@
 /** Files of the bundled models and tasks, for the headless commands: read from the folder that the command runs in. */
 import { existsSync } from 'node:fs';
 import { open, readFile, readdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { InputError } from '../base/errors.ts';
 import type { FolderFile, ModelFolder } from '../model/folder.ts';
 import { loadTokenizer } from '../model/tokenizer.ts';
+import { type ImportOptions, type ImportResult, importQuestions } from '../rft/import/import.ts';
 import type { Tokenizer } from '../rft/policy.ts';
 
 async function file(path: string, remedy: string): Promise<Buffer> {
@@ -64,3 +65,7 @@ export const readBytes = async (path: string, remedy: string): Promise<Uint8Arra
   Uint8Array.from(await file(path, remedy));
 
 export const readText = async (path: string): Promise<string> => (await file(path, 'Check the path.')).toString('utf8');
+
+/** A file of questions of the reader's own, in any format. */
+export const readOwn = async (path: string, options: ImportOptions = {}): Promise<ImportResult> =>
+  importQuestions(basename(path), await file(path, 'Check the path.'), options);

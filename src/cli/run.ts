@@ -1,10 +1,10 @@
 /**
  * `run NOTEBOOK --seed N --out FILE`: the pipeline of a notebook, headless, its events as JSON lines. Settings are changed with
- * `--set path=value`; `--backend cpu` runs on the CPU policy; `--adapter DIR` writes the trained adapter in PEFT's layout.
+ * `--set path=value`; `--train FILE --test FILE` take questions of one's own; `--backend cpu` runs on the CPU policy; `--adapter DIR` writes the trained adapter in PEFT's layout.
  */
 import { createWriteStream } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { InputError } from '../base/errors.ts';
 import { APP_VERSION } from '../base/version.ts';
@@ -22,7 +22,7 @@ import type { Policy } from '../rft/policy.ts';
 import { longestPrompt } from '../rft/prompts.ts';
 import { runWithRecovery } from '../rft/recovery.ts';
 import { nodeGpu } from './dawn.ts';
-import { readModelFolder, readQuestions, readText } from './models.ts';
+import { readModelFolder, readOwn, readQuestions, readText } from './models.ts';
 
 export async function run(args: readonly string[]): Promise<number> {
   const { positionals, values } = parseArgs({
@@ -32,6 +32,8 @@ export async function run(args: readonly string[]): Promise<number> {
       seed: { type: 'string' },
       out: { type: 'string' },
       adapter: { type: 'string' },
+      train: { type: 'string' },
+      test: { type: 'string' },
       backend: { type: 'string', default: 'webgpu' },
       set: { type: 'string', multiple: true, default: [] },
       quiet: { type: 'boolean', default: false },
@@ -42,13 +44,13 @@ export async function run(args: readonly string[]): Promise<number> {
     throw new InputError('run needs a notebook.', 'For example: lab run public/notebooks/quickstart.json --seed 1 --out run.jsonl');
   if (values.backend !== 'webgpu' && values.backend !== 'cpu')
     throw new InputError(`There is no backend ${values.backend}.`, 'Use webgpu or cpu.');
-  const config = configOf(await readText(path), path, [...(values.seed === undefined ? [] : [`seed=${values.seed}`]), ...values.set]);
-
-  const { task } = config.data;
-  const data: PipelineData = {
-    train: await parseDataset(`${task}.train`, await readQuestions(task, 'train')),
-    test: await parseDataset(`${task}.test`, await readQuestions(task, 'test')),
-  };
+  const settings = [
+    ...(values.seed === undefined ? [] : [`seed=${values.seed}`]),
+    ...(values.train === undefined ? [] : [`data.file=${basename(values.train)}`]),
+    ...values.set,
+  ];
+  const config = configOf(await readText(path), path, settings);
+  const data = await questionsOf(config, values.train, values.test);
   const folder = await readModelFolder(config.model);
   const { backend } = values;
   if (!values.quiet && backend !== 'cpu') await sayMemory(config, folder, data);
@@ -69,6 +71,20 @@ export async function run(args: readonly string[]): Promise<number> {
   if (values.adapter) await writeFolder(values.adapter, await policy!.exportAdapter());
   await policy!.dispose();
   return 0;
+}
+
+async function questionsOf({ data: { task, file } }: Config, train: string | undefined, test: string | undefined): Promise<PipelineData> {
+  if (train !== undefined && test !== undefined) return { train: (await readOwn(train)).dataset, test: (await readOwn(test)).dataset };
+  if (train !== undefined || test !== undefined || file !== '') {
+    throw new InputError(
+      `A run on questions of one's own${file === '' ? '' : ` (${file})`} needs two files.`,
+      'Add --train FILE --test FILE, or leave both and data.file out for the bundled task.',
+    );
+  }
+  return {
+    train: await parseDataset(`${task}.train`, await readQuestions(task, 'train')),
+    test: await parseDataset(`${task}.test`, await readQuestions(task, 'test')),
+  };
 }
 
 /** What the run needs, on stderr, before the weights are read. */

@@ -39,6 +39,14 @@ export type Status = 'idle' | 'loading' | 'running' | 'pausing' | 'paused' | 'st
 export const NOTEBOOKS = { quickstart: 'Quickstart', smoke: 'Smoke run (short)' } as const;
 export type NotebookName = keyof typeof NOTEBOOKS;
 
+/** A reader's questions in place of a bundled task's. */
+export interface OwnQuestions {
+  readonly train: Dataset;
+  readonly test: Dataset;
+  /** Hash of the training questions in use, the first `count`; undefined until it is known. */
+  readonly inUse?: { readonly count: number; readonly sha256: string };
+}
+
 /** The model that a processor trains in reasonable time. */
 const CPU_MODEL = 'pico';
 
@@ -54,6 +62,8 @@ export class Lab {
   loading = $state.raw<(Progress & Pick<LoadingMessage, 'work'>) | undefined>();
   readonly models: Models;
   policy = $state.raw<PolicyInfo | undefined>();
+  /** Undefined takes the bundled task's. */
+  own = $state.raw<OwnQuestions | undefined>();
   run = $state.raw(new RunState());
   readonly retrieval = new Retrieval(this);
   private notebooks = $state.raw<Partial<Record<NotebookName, Notebook>>>({});
@@ -68,7 +78,7 @@ export class Lab {
   private meter = new ProgressMeter();
 
   constructor(
-    private readonly base: string,
+    readonly base: string,
     query: URLSearchParams,
   ) {
     this.models = new Models(base, (picked) => this.describeModel(picked));
@@ -84,11 +94,16 @@ export class Lab {
     let { config } = notebook;
     for (const [path, value] of this.overrides) config = setPath(config, path, value);
     if (this.seed !== undefined) config = { ...config, seed: this.seed };
+    if (this.own) {
+      const { train, inUse } = this.own;
+      const sha256 = inUse?.count === config.data.train_questions ? inUse.sha256 : '';
+      config = { ...config, data: { ...config.data, file: train.name, sha256 } };
+    }
     return { ...config, model: this.backend === 'cpu' ? CPU_MODEL : (this.models.chosen ?? config.model) };
   });
 
   /** Of the chosen model, when it is the reader's own. */
-  private readonly files = $derived.by(() => {
+  readonly files = $derived.by(() => {
     const { own } = this.models;
     return own?.name === this.config?.model ? own?.files : undefined;
   });
@@ -216,6 +231,17 @@ export class Lab {
     });
   }
 
+  async useQuestions(train: Dataset, test: Dataset): Promise<void> {
+    this.own = { train, test };
+    await this.guard(() => this.hashOwn());
+    await this.models.readAgain();
+  }
+
+  useBundledTask(): void {
+    this.own = undefined;
+    void this.models.readAgain();
+  }
+
   private useCpu(): void {
     this.backend = 'cpu';
     this.choose('smoke');
@@ -270,7 +296,9 @@ export class Lab {
     this.status = 'loading';
     const run = ++this.runs;
     try {
-      const config = this.config ?? (await this.notebookArrived());
+      if (!this.config) await this.notebookArrived();
+      await this.hashOwn();
+      const config = this.config!;
       const checkpoint = how.resume ? this.client.checkpoint : undefined;
       if (checkpoint) this.run.rewind();
       else this.run = new RunState();
@@ -387,8 +415,26 @@ export class Lab {
     this.overrides = Object.entries(settings);
   }
 
+  /** The config of a run names the training questions by their hash, which changes with how many are used. */
+  private async hashOwn(): Promise<void> {
+    const count = this.config?.data.train_questions;
+    if (!this.own || count === undefined || this.own.inUse?.count === count) return;
+    const { sha256 } = await firstQuestions(this.own.train, count);
+    this.own = { ...this.own, inUse: { count, sha256 } };
+  }
+
   private async questions(config: Config, split: 'train' | 'test'): Promise<DataFile> {
-    const name = `${config.data.task}.${split}.jsonl`;
+    if (this.own) {
+      const { name, questions } = this.own[split];
+      return { name, text: questions.map((question) => `${JSON.stringify(question)}\n`).join('') };
+    }
+    const { file, task } = config.data;
+    if (file !== '')
+      throw new InputError(
+        `The questions of this run are in ${file}, which is not here.`,
+        'Choose the file under “The questions”, or clear data.file.',
+      );
+    const name = `${task}.${split}.jsonl`;
     return { name, text: await fetchText(`data/${name}`, this.base) };
   }
 

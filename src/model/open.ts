@@ -33,23 +33,19 @@ export interface InspectedModel {
 }
 
 /**
- * Reads and checks everything but the weights themselves: config.json, tokenizer.json, tokenizer_config.json, the headers of the
- * weight files and, where it is there, generation_config.json. Every defect is an InputError that names the file and the field or tensor.
+ * How a model reads text, without its weights: config.json, tokenizer.json, tokenizer_config.json and, where it is there,
+ * generation_config.json. Every defect is an InputError that names the file and the field.
  */
-export async function inspectModel(name: string, folder: ModelFolder): Promise<InspectedModel> {
+export async function readTextSide(name: string, folder: ModelFolder): Promise<Pick<InspectedModel, 'config' | 'tokenizer'>> {
   const json = async (file: string, remedy: string) => {
     const value = await readJson(folder, file, name);
     if (value === undefined) throw new InputError(`${name} lacks ${file}.`, remedy);
     return value;
   };
-  // A single file in another format comes without a config.json, and its own error says more.
-  if (!folder.has('config.json')) await openWeights(folder, name);
   const config = parseModelConfig(
     await json('config.json', 'Choose the whole model folder, as Hugging Face lays it out.'),
     `${name}/config.json`,
   );
-  const { tensors, label } = await openWeights(folder, name);
-  checkWeights(config, tensors, label);
   const generation = (await readJson(folder, 'generation_config.json', name)) as { eos_token_id?: unknown } | null | undefined;
   const tokenizer = loadTokenizer(
     await json('tokenizer.json', 'Save the tokenizer as a fast one: AutoTokenizer.from_pretrained(folder).save_pretrained(folder).'),
@@ -63,7 +59,17 @@ export async function inspectModel(name: string, folder: ModelFolder): Promise<I
     );
   }
   const max_position_embeddings = Math.min(config.max_position_embeddings, LONGEST_CONTEXT);
-  return { name, config: { ...config, max_position_embeddings }, tokenizer, tensors };
+  return { config: { ...config, max_position_embeddings }, tokenizer };
+}
+
+/** Reads and checks everything but the weights themselves: what `readTextSide` reads, and the headers of the weight files. */
+export async function inspectModel(name: string, folder: ModelFolder): Promise<InspectedModel> {
+  // A single file in another format comes without a config.json, and its own error says more.
+  if (!folder.has('config.json')) await openWeights(folder, name);
+  const { config, tokenizer } = await readTextSide(name, folder);
+  const { tensors, label } = await openWeights(folder, name);
+  checkWeights(config, tensors, label);
+  return { name, config, tokenizer, tensors };
 }
 
 export async function openPolicy(name: string, folder: ModelFolder, options: OpenOptions): Promise<Policy> {

@@ -6,6 +6,8 @@ import type { DownloadStore } from './download-store.ts';
 import { fetchManifest } from './manifest.ts';
 import type { LoadingMessage, ModelRequest } from './protocol.ts';
 
+type Bundled = Pick<ModelRequest, 'name' | 'base'>;
+
 /** Files as the page gives them; they stay on the disk until they are read. */
 export const folderOfFiles = (files: readonly File[]): ModelFolder => new Map(files.map((file) => [file.name, blobFile(file)]));
 
@@ -13,8 +15,25 @@ export const folderOfFiles = (files: readonly File[]): ModelFolder => new Map(fi
  * @param onProgress called as bytes arrive, with the sum over all files.
  * @throws InputError when there is no such model; what `download` and `fetchManifest` throw.
  */
-export async function fetchModel(
-  { name, base }: Pick<ModelRequest, 'name' | 'base'>,
+export const fetchModel = (
+  model: Bundled,
+  store: DownloadStore,
+  onProgress: (message: LoadingMessage) => void,
+  signal?: AbortSignal,
+): Promise<ModelFolder> => fetchFiles(model, () => true, store, onProgress, signal);
+
+/** The files that say how a model reads text; see `readTextSide`. */
+export const fetchTextSide = (model: Bundled, store: DownloadStore): Promise<ModelFolder> =>
+  fetchFiles(
+    model,
+    (name) => name.endsWith('.json'),
+    store,
+    () => undefined,
+  );
+
+async function fetchFiles(
+  { name, base }: Bundled,
+  wanted: (name: string) => boolean,
   store: DownloadStore,
   onProgress: (message: LoadingMessage) => void,
   signal?: AbortSignal,
@@ -25,10 +44,11 @@ export async function fetchModel(
     const names = models.map((other) => other.name).join(', ');
     throw new InputError(`There is no model ${name} here.`, `Choose one of the bundled models (${names}), or load a model of your own.`);
   }
-  const total = model.files.reduce((sum, { bytes }) => sum + bytes, 0);
+  const files = model.files.filter((file) => wanted(file.name));
+  const total = files.reduce((sum, { bytes }) => sum + bytes, 0);
   let before = 0;
   const folder = new Map<string, ReturnType<typeof blobFile>>();
-  for (const { name: file, bytes, sha256 } of model.files) {
+  for (const { name: file, bytes, sha256 } of files) {
     const url = new URL(`models/${name}/${file}`, base);
     const report = (done: number) => onProgress({ type: 'loading', work: 'download', loaded: before + done, total });
     folder.set(file, blobFile(await download({ path: file, bytes, sha256 }, url, store, report, signal)));
