@@ -1,10 +1,12 @@
 /** The lab without a page. Each command is one function; what it resolves with is the process's exit code. */
 import { InputError, LabError } from '../base/errors.ts';
+import { GraderError } from '../rft/graders/grader.ts';
 import { adapter } from './adapter.ts';
 import { bench } from './bench.ts';
 import { corpus } from './corpus.ts';
 import { distill } from './distill.ts';
 import { evaluateModel } from './eval.ts';
+import { grade } from './grade.ts';
 import { run } from './run.ts';
 
 interface Command {
@@ -19,6 +21,10 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     run,
   },
   eval: { summary: 'Accuracy of a model on the test questions: lab eval --model NAME --task T3,T5|all [--n N].', run: evaluateModel },
+  grade: {
+    summary: 'Try a grader: lab grade --grader NAME|all --question FILE.jsonl --response TEXT|--bench [--set path=value] [--json].',
+    run: grade,
+  },
   distill: { summary: 'Train a bundled model from scratch: lab distill pico|nano [--max-minutes M].', run: distill },
   corpus: { summary: 'Write the training text of a bundled model as tokens: lab corpus pico|nano --out PREFIX.', run: corpus },
   bench: { summary: 'Time a LoRA step, rollouts or kernels: lab bench train|rollout|kernels [--kernels] [--plain].', run: bench },
@@ -49,7 +55,7 @@ async function main([name = '--help', ...args]: readonly string[]): Promise<numb
 function report(error: unknown): number {
   if (error instanceof LabError) process.stderr.write(`${error.message}\n${error.remedy}\n`);
   else process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
-  return error instanceof InputError ? 2 : 1;
+  return error instanceof InputError || error instanceof GraderError ? 2 : 1;
 }
 
 const code = await main(process.argv.slice(2)).catch(report);
