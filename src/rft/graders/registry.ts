@@ -53,6 +53,17 @@ export const graderOptionsSchema = v.strictObject({
 });
 export type GraderOptions = v.InferOutput<typeof graderOptionsSchema>;
 
+export const graderSummaries: Readonly<Record<GraderName, string>> = {
+  multiple_choice: multipleChoice.summary,
+  boxed: boxed.summary,
+  sciknoweval_lenient: sciknowevalLenient.summary,
+  exact: exact.summary,
+  numeric: numeric.summary,
+  string_check: stringCheck.summary,
+  text_similarity: textSimilarity.summary,
+  multi: 'The weighted mean of the graders that have a weight in grader_options.multi; right when all of them say so.',
+};
+
 const makers: Readonly<Record<GraderName, (options: GraderOptions) => Grader>> = {
   multiple_choice: multipleChoice.make,
   boxed: boxed.make,
