@@ -71,12 +71,12 @@ const PREFIXES: Readonly<Record<string, number>> = {
 }; // prettier-ignore
 
 /** A prefix and a symbol in spelling, and another thing in meaning. */
-const NO_UNIT = ['pH', 'dB'];
+const NO_UNIT = 'pH';
 
 const own = <T>(table: Readonly<Record<string, T>>, key: string): T | undefined => (Object.hasOwn(table, key) ? table[key] : undefined);
 
 function symbolUnit(symbol: string): Unit | undefined {
-  if (NO_UNIT.includes(symbol)) return undefined;
+  if (symbol === NO_UNIT) return undefined;
   const whole = own(PREFIXED, symbol) ?? own(PLAIN, symbol);
   if (whole) return whole;
   const [prefix, rest] = [own(PREFIXES, symbol.slice(0, 1)), own(PREFIXED, symbol.slice(1))];
