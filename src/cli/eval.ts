@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util';
 import { Seed } from '../base/random.ts';
 import { openPolicy } from '../model/open.ts';
 import { parseDataset, phrasingGroup } from '../rft/dataset.ts';
-import { graders } from '../rft/graders.ts';
+import { multipleChoice } from '../rft/graders/multiple-choice.ts';
 import type { Policy } from '../rft/policy.ts';
 import { encodePrompts, responseText } from '../rft/prompts.ts';
 import { type Interval, mean, wilson } from '../rft/statistics.ts';
@@ -40,9 +40,10 @@ export async function evaluateTask(policy: Policy, task: string, options: Evalua
     sampling: { temperature: options.temperature, top_k: 0, top_p: 1, max_new_tokens: 128 },
     seed: Seed.of(options.seed).derive('eval').derive(task),
   });
+  const grader = multipleChoice.make({});
   const grades = generations.map((generation, i) => {
     const question = questions[Math.floor(i / options.samples)]!;
-    return graders.multiple_choice(question, { text: responseText(policy, generation), finished: generation.finished });
+    return grader.grade(question, { text: responseText(policy, generation), finished: generation.finished });
   });
   const shares = questions.map((_, q) =>
     mean(grades.slice(q * options.samples, (q + 1) * options.samples).map(({ outcome }) => Number(outcome === 'right'))),

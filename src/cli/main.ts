@@ -1,10 +1,12 @@
 /** The lab without a page. Each command is one function; what it resolves with is the process's exit code. */
 import { InputError, LabError } from '../base/errors.ts';
+import { GraderError } from '../rft/graders/grader.ts';
 import { adapter } from './adapter.ts';
 import { bench } from './bench.ts';
 import { corpus } from './corpus.ts';
 import { distill } from './distill.ts';
 import { evaluateModel } from './eval.ts';
+import { grade } from './grade.ts';
 import { inspect } from './inspect.ts';
 import { run } from './run.ts';
 import { similar } from './similar.ts';
@@ -29,6 +31,10 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     summary:
       'What a file of questions holds and what is wrong with it: lab inspect FILE [--against TRAIN] [--answers FILE] [--model NAME|FOLDER] [--json].',
     run: inspect,
+  },
+  grade: {
+    summary: 'Try a grader: lab grade --grader NAME|all --question FILE.jsonl --response TEXT|--bench [--set path=value] [--json].',
+    run: grade,
   },
   similar: {
     summary: 'Training questions nearest to a text: lab similar --question TEXT [--task T4] [--n 3] [--embedder minilm|NAME|FOLDER].',
@@ -64,7 +70,7 @@ async function main([name = '--help', ...args]: readonly string[]): Promise<numb
 function report(error: unknown): number {
   if (error instanceof LabError) process.stderr.write(`${error.message}\n${error.remedy}\n`);
   else process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
-  return error instanceof InputError ? 2 : 1;
+  return error instanceof InputError || error instanceof GraderError ? 2 : 1;
 }
 
 const code = await main(process.argv.slice(2)).catch(report);

@@ -432,7 +432,7 @@ export class Lab {
     if (file !== '')
       throw new InputError(
         `The questions of this run are in ${file}, which is not here.`,
-        'Choose the file under “The questions”, or clear data.file.',
+        'Choose the file under “Questions”, or clear data.file.',
       );
     const name = `${task}.${split}.jsonl`;
     return { name, text: await fetchText(`data/${name}`, this.base) };

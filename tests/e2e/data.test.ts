@@ -28,7 +28,7 @@ const bundled = (file: string, count: number) => readFileSync(`public/data/${fil
 async function open(page: Page) {
   page.setDefaultTimeout(60_000);
   await page.getByText('The bundled task').waitFor();
-  await page.getByText('Bring your own questions').click();
+  await page.getByText('You can bring your own').click();
 }
 
 test('a reader’s files are read, reported on and used by the run', async () => {
