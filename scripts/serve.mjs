@@ -1,5 +1,5 @@
 /**
- * A static file server without dependencies: right types, no index.html in place of a missing file.
+ * A static file server without dependencies: right types, ranges, no index.html in place of a missing file.
  * `node scripts/serve.mjs [folder] [port]`; port 0 takes any free one.
  */
 import { createReadStream, statSync } from 'node:fs';
@@ -54,20 +54,34 @@ export function sendFile(folder, path, request, response) {
   response.setHeader('cache-control', 'no-cache');
   response.setHeader('etag', etag);
   if (request.headers['if-none-match'] === etag) return response.writeHead(304).end();
-  response.setHeader('content-type', TYPES[extname(file)] ?? 'application/octet-stream');
   response.setHeader('accept-ranges', 'bytes');
-  // One range, as a download that broke off asks for; more at once, or a suffix, may be answered with the whole file.
-  const [, first, last] = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? '') ?? [];
-  const start = Number(first ?? 0);
-  const end = Math.min(last ? Number(last) : Infinity, stat.size - 1);
-  if (first !== undefined && start > end) return response.writeHead(416, { 'content-range': `bytes */${stat.size}` }).end();
-  response.setHeader('content-length', end - start + 1);
-  if (first !== undefined) response.setHeader('content-range', `bytes ${start}-${end}/${stat.size}`);
-  response.writeHead(first === undefined ? 200 : 206);
-  if (request.method === 'HEAD') return response.end();
-  pipeline(createReadStream(file, { start, end: Math.max(start, end) }), response, (error) => {
+  response.setHeader('content-type', TYPES[extname(file)] ?? 'application/octet-stream');
+  // A range of a file that has changed meanwhile would be glued to the wrong beginning.
+  const current = request.headers['if-range'] === undefined || request.headers['if-range'] === etag;
+  const range = current ? readRange(request.headers.range, stat.size) : undefined;
+  if (range === 'outside') return response.writeHead(416, { 'content-range': `bytes */${stat.size}` }).end();
+  const { start, end } = range ?? { start: 0, end: stat.size };
+  if (range) response.setHeader('content-range', `bytes ${start}-${end - 1}/${stat.size}`);
+  response.writeHead(range ? 206 : 200, { 'content-length': end - start });
+  if (request.method === 'HEAD' || end === start) return response.end();
+  pipeline(createReadStream(file, { start, end: end - 1 }), response, (error) => {
     if (error && error.code !== 'ERR_STREAM_PREMATURE_CLOSE') console.error(`${name}: ${error.message}`);
   });
+}
+
+/**
+ * One range of bytes as [start, end), `outside` when the file ends before it; undefined sends the whole file, as several ranges do.
+ * @param {string | undefined} header
+ * @param {number} size
+ * @returns {{ start: number, end: number } | 'outside' | undefined}
+ */
+function readRange(header, size) {
+  const match = /^bytes=(\d*)-(\d*)$/.exec(header ?? '');
+  if (!match || (match[1] === '' && match[2] === '')) return undefined;
+  const [first, last] = [match[1], match[2]];
+  const start = first === '' ? Math.max(0, size - Number(last)) : Number(first);
+  const end = first === '' || last === '' ? size : Math.min(size, Number(last) + 1);
+  return start < end ? { start, end } : 'outside';
 }
 
 /**

@@ -1,11 +1,12 @@
-/** What Vite does not do by itself: the top-level models/, and the content security policy. */
-import { cpSync, existsSync } from 'node:fs';
+/** What Vite does not do by itself: the top-level models/ with their manifest, and the content security policy. */
+import { cpSync, existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CONTENT_SECURITY_POLICY } from './csp.mjs';
+import { modelsManifest } from './models-manifest.mjs';
 import { sendFile } from './serve.mjs';
 
 /**
- * Serves models/ in development, and copies it into the build.
+ * Serves models/ in development, and copies it into the build; models/manifest.json is written from what is there.
  * @returns {import('vite').Plugin}
  */
 export function models() {
@@ -15,10 +16,17 @@ export function models() {
     name: 'openrft:models',
     configResolved: (resolved) => void (config = resolved),
     configureServer(server) {
+      server.middlewares.use('/models/manifest.json', (_, response) => {
+        response.setHeader('content-type', 'application/json; charset=utf-8');
+        response.end(JSON.stringify(modelsManifest('models')));
+      });
       server.middlewares.use('/models', (request, response) => sendFile('models', request.url ?? '/', request, response));
     },
     closeBundle() {
-      if (config.command === 'build' && existsSync('models')) cpSync('models', join(config.build.outDir, 'models'), { recursive: true });
+      if (config.command !== 'build' || !existsSync('models')) return;
+      const out = join(config.build.outDir, 'models');
+      cpSync('models', out, { recursive: true });
+      writeFileSync(join(out, 'manifest.json'), `${JSON.stringify(modelsManifest('models'), null, 1)}\n`);
     },
   };
 }

@@ -11,7 +11,8 @@ const ROOMS = {
   nn: { rooms: ['base', 'gpu', 'shaders'], packages: [] },
   // The engine implements the Policy that rft owns, and its CPU twin is composed of rft's reference mathematics.
   model: { rooms: ['base', 'gpu', 'nn', 'rft'], packages: ['@huggingface/tokenizers'] },
-  rft: { rooms: ['base'], packages: ['valibot'] },
+  // The readers of CSV and Parquet are plain functions over text and bytes, as valibot is over values.
+  rft: { rooms: ['base'], packages: ['valibot', 'papaparse', 'hyparquet', 'hyparquet-compressors'] },
   notebook: { rooms: ['base', 'rft'], packages: ['valibot'] },
   workers: {
     rooms: ['base', 'gpu', 'nn', 'model', 'rft', 'notebook'],

@@ -198,10 +198,8 @@ export async function distill(args: readonly string[]): Promise<number> {
   ]);
   await trainer.release();
   await engine.dispose();
-  const files = { ...texts, config: JSON.stringify(toHuggingFace(config)), weights };
   const card = await modelCard({
     name,
-    files,
     tasks: recipe.tasks,
     facts: {
       parameters: parameterCount(config),

@@ -3,13 +3,13 @@ import { parseArgs } from 'node:util';
 import { Seed } from '../base/random.ts';
 import { openPolicy } from '../model/open.ts';
 import { parseDataset, phrasingGroup } from '../rft/dataset.ts';
-import { graders } from '../rft/graders.ts';
+import { multipleChoice } from '../rft/graders/multiple-choice.ts';
 import type { Policy } from '../rft/policy.ts';
 import { encodePrompts, responseText } from '../rft/prompts.ts';
 import { type Interval, mean, wilson } from '../rft/statistics.ts';
 import { TASKS, taskById } from '../rft/tasks/registry.ts';
 import { nodeGpu } from './dawn.ts';
-import { readModelFiles, readQuestions } from './models.ts';
+import { readModelFolder, readQuestions } from './models.ts';
 
 export interface TaskAccuracy {
   readonly task: string;
@@ -40,9 +40,10 @@ export async function evaluateTask(policy: Policy, task: string, options: Evalua
     sampling: { temperature: options.temperature, top_k: 0, top_p: 1, max_new_tokens: 128 },
     seed: Seed.of(options.seed).derive('eval').derive(task),
   });
+  const grader = multipleChoice.make({});
   const grades = generations.map((generation, i) => {
     const question = questions[Math.floor(i / options.samples)]!;
-    return graders.multiple_choice(question, { text: responseText(policy, generation), finished: generation.finished });
+    return grader.grade(question, { text: responseText(policy, generation), finished: generation.finished });
   });
   const shares = questions.map((_, q) =>
     mean(grades.slice(q * options.samples, (q + 1) * options.samples).map(({ outcome }) => Number(outcome === 'right'))),
@@ -80,7 +81,7 @@ export async function evaluateModel(args: readonly string[]): Promise<number> {
   const tasks = values.task === 'all' ? TASKS.map(({ id }) => id) : values.task.split(',').map((id) => taskById(id).id);
   const backend = values.backend === 'cpu' ? 'cpu' : 'webgpu';
   const gpu = backend === 'cpu' ? undefined : await nodeGpu();
-  const policy = await openPolicy(values.model, await readModelFiles(values.model), { backend, gpu });
+  const policy = await openPolicy(values.model, await readModelFolder(values.model), { backend, gpu });
   const options = {
     questions: Number(values.n),
     samples: Number(values.samples),

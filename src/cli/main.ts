@@ -1,10 +1,13 @@
 /** The lab without a page. Each command is one function; what it resolves with is the process's exit code. */
 import { InputError, LabError } from '../base/errors.ts';
+import { GraderError } from '../rft/graders/grader.ts';
 import { adapter } from './adapter.ts';
 import { bench } from './bench.ts';
 import { corpus } from './corpus.ts';
 import { distill } from './distill.ts';
 import { evaluateModel } from './eval.ts';
+import { grade } from './grade.ts';
+import { inspect } from './inspect.ts';
 import { run } from './run.ts';
 import { similar } from './similar.ts';
 
@@ -16,12 +19,25 @@ interface Command {
 const COMMANDS: Readonly<Record<string, Command>> = {
   adapter: { summary: 'Print the WebGPU adapter that would compute, as JSON.', run: adapter },
   run: {
-    summary: 'Run a notebook: lab run NOTEBOOK [--seed N] [--set path=value] [--out FILE] [--adapter DIR] [--backend webgpu|cpu].',
+    summary:
+      'Run a notebook: lab run NOTEBOOK [--seed N] [--set path=value] [--train FILE --test FILE] [--out FILE] [--adapter DIR] [--backend webgpu|cpu].',
     run,
   },
-  eval: { summary: 'Accuracy of a model on the test questions: lab eval --model NAME --task T3,T5|all [--n N].', run: evaluateModel },
+  eval: {
+    summary: 'Accuracy of a model on the test questions: lab eval --model NAME|FOLDER --task T3,T5|all [--n N].',
+    run: evaluateModel,
+  },
+  inspect: {
+    summary:
+      'What a file of questions holds and what is wrong with it: lab inspect FILE [--against TRAIN] [--answers FILE] [--model NAME|FOLDER] [--json].',
+    run: inspect,
+  },
+  grade: {
+    summary: 'Try a grader: lab grade --grader NAME|all --question FILE.jsonl --response TEXT|--bench [--set path=value] [--json].',
+    run: grade,
+  },
   similar: {
-    summary: 'Training questions nearest to a text: lab similar --question TEXT [--task T4] [--n 3] [--embedder minilm|MODEL].',
+    summary: 'Training questions nearest to a text: lab similar --question TEXT [--task T4] [--n 3] [--embedder minilm|NAME|FOLDER].',
     run: similar,
   },
   distill: { summary: 'Train a bundled model from scratch: lab distill pico|nano [--max-minutes M].', run: distill },
@@ -54,7 +70,7 @@ async function main([name = '--help', ...args]: readonly string[]): Promise<numb
 function report(error: unknown): number {
   if (error instanceof LabError) process.stderr.write(`${error.message}\n${error.remedy}\n`);
   else process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
-  return error instanceof InputError ? 2 : 1;
+  return error instanceof InputError || error instanceof GraderError ? 2 : 1;
 }
 
 const code = await main(process.argv.slice(2)).catch(report);

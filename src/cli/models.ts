@@ -1,9 +1,11 @@
 /** Files of the bundled models and tasks, for the headless commands: read from the folder that the command runs in. */
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { existsSync } from 'node:fs';
+import { open, readFile, readdir, stat } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { InputError } from '../base/errors.ts';
-import type { ModelFiles } from '../model/open.ts';
+import type { FolderFile, ModelFolder } from '../model/folder.ts';
 import { loadTokenizer } from '../model/tokenizer.ts';
+import { type ImportOptions, type ImportResult, importQuestions } from '../rft/import/import.ts';
 import type { Tokenizer } from '../rft/policy.ts';
 
 async function file(path: string, remedy: string): Promise<Buffer> {
@@ -14,21 +16,40 @@ async function file(path: string, remedy: string): Promise<Buffer> {
   }
 }
 
-/** models/<name>, or a folder of one's own in the same layout. */
-export async function readModelFiles(name: string): Promise<ModelFiles> {
-  const folder = name.includes('/') ? name : join('models', name);
-  const remedy = `Run this in the project's root, or make the model with \`npm run distill -- ${name}\`.`;
-  const text = async (part: string) => (await file(join(folder, part), remedy)).toString('utf8');
-  return {
-    config: await text('config.json'),
-    tokenizer: await text('tokenizer.json'),
-    tokenizerConfig: await text('tokenizer_config.json'),
-    weights: await readBytes(join(folder, 'model.safetensors'), remedy),
-  };
+/** models/<name>, or a folder of one's own in the Hugging Face layout. Weights stay on the disk until they are asked for. */
+export async function readModelFolder(name: string): Promise<ModelFolder> {
+  const bundled = join('models', name);
+  const path = existsSync(bundled) ? bundled : name;
+  const folder = new Map<string, FolderFile>();
+  try {
+    for (const part of await readdir(path)) {
+      const file = join(path, part);
+      const stats = await stat(file); // Follows links, which Hugging Face's cache makes its folders of.
+      if (stats.isFile()) folder.set(part, { size: stats.size, read: (begin, end) => readPart(file, begin, end) });
+    }
+  } catch (cause) {
+    throw new InputError(
+      `There is no model ${name}: ${(cause as Error).message}.`,
+      'Give the path of a model folder, or run this in the project’s root with the name of a bundled model.',
+      { cause },
+    );
+  }
+  return folder;
+}
+
+async function readPart(path: string, begin: number, end: number): Promise<Uint8Array<ArrayBuffer>> {
+  const file = await open(path);
+  try {
+    const bytes = new Uint8Array(end - begin);
+    const { bytesRead } = await file.read(bytes, 0, bytes.length, begin);
+    return bytes.subarray(0, bytesRead);
+  } finally {
+    await file.close();
+  }
 }
 
 /** The tokenizer of all bundled models, and its files' texts. */
-export async function readTokenizer(): Promise<{ tokenizer: Tokenizer; texts: Pick<ModelFiles, 'tokenizer' | 'tokenizerConfig'> }> {
+export async function readTokenizer(): Promise<{ tokenizer: Tokenizer; texts: { tokenizer: string; tokenizerConfig: string } }> {
   const text = async (part: string) => (await file(join('models', 'tokenizer', part), "Run this in the project's root.")).toString('utf8');
   const texts = { tokenizer: await text('tokenizer.json'), tokenizerConfig: await text('tokenizer_config.json') };
   return { tokenizer: loadTokenizer(JSON.parse(texts.tokenizer), JSON.parse(texts.tokenizerConfig)), texts };
@@ -44,3 +65,7 @@ export const readBytes = async (path: string, remedy: string): Promise<Uint8Arra
   Uint8Array.from(await file(path, remedy));
 
 export const readText = async (path: string): Promise<string> => (await file(path, 'Check the path.')).toString('utf8');
+
+/** A file of questions of the reader's own, in any format. */
+export const readOwn = async (path: string, options: ImportOptions = {}): Promise<ImportResult> =>
+  importQuestions(basename(path), await file(path, 'Check the path.'), options);

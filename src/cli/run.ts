@@ -1,22 +1,28 @@
 /**
  * `run NOTEBOOK --seed N --out FILE`: the pipeline of a notebook, headless, its events as JSON lines. Settings are changed with
- * `--set path=value`; `--backend cpu` runs on the CPU policy; `--adapter DIR` writes the trained adapter in PEFT's layout.
+ * `--set path=value`; `--train FILE --test FILE` take questions of one's own; `--backend cpu` runs on the CPU policy; `--adapter DIR` writes the trained adapter in PEFT's layout.
  */
 import { createWriteStream } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { InputError } from '../base/errors.ts';
 import { APP_VERSION } from '../base/version.ts';
-import { openPolicy } from '../model/open.ts';
+import { Gpu } from '../gpu/device.ts';
+import { formatBytes } from '../gpu/errors.ts';
+import type { ModelFolder } from '../model/folder.ts';
+import { memoryNeeded, runSizes } from '../model/memory.ts';
+import { inspectModel, openPolicy } from '../model/open.ts';
 import { parseNotebook } from '../notebook/schema.ts';
 import { type Config, setPath } from '../rft/config.ts';
 import { parseDataset } from '../rft/dataset.ts';
 import type { RunEvent } from '../rft/events.ts';
+import type { PipelineData } from '../rft/pipeline.ts';
 import type { Policy } from '../rft/policy.ts';
+import { longestPrompt } from '../rft/prompts.ts';
 import { runWithRecovery } from '../rft/recovery.ts';
 import { nodeGpu } from './dawn.ts';
-import { readModelFiles, readQuestions, readText } from './models.ts';
+import { readModelFolder, readOwn, readQuestions, readText } from './models.ts';
 
 export async function run(args: readonly string[]): Promise<number> {
   const { positionals, values } = parseArgs({
@@ -26,6 +32,8 @@ export async function run(args: readonly string[]): Promise<number> {
       seed: { type: 'string' },
       out: { type: 'string' },
       adapter: { type: 'string' },
+      train: { type: 'string' },
+      test: { type: 'string' },
       backend: { type: 'string', default: 'webgpu' },
       set: { type: 'string', multiple: true, default: [] },
       quiet: { type: 'boolean', default: false },
@@ -36,18 +44,19 @@ export async function run(args: readonly string[]): Promise<number> {
     throw new InputError('run needs a notebook.', 'For example: lab run public/notebooks/quickstart.json --seed 1 --out run.jsonl');
   if (values.backend !== 'webgpu' && values.backend !== 'cpu')
     throw new InputError(`There is no backend ${values.backend}.`, 'Use webgpu or cpu.');
-  const config = configOf(await readText(path), path, [...(values.seed === undefined ? [] : [`seed=${values.seed}`]), ...values.set]);
-
-  const { task } = config.data;
-  const data = {
-    train: await parseDataset(`${task}.train`, await readQuestions(task, 'train')),
-    test: await parseDataset(`${task}.test`, await readQuestions(task, 'test')),
-  };
-  const files = await readModelFiles(config.model);
+  const settings = [
+    ...(values.seed === undefined ? [] : [`seed=${values.seed}`]),
+    ...(values.train === undefined ? [] : [`data.file=${basename(values.train)}`]),
+    ...values.set,
+  ];
+  const config = configOf(await readText(path), path, settings);
+  const data = await questionsOf(config, values.train, values.test);
+  const folder = await readModelFolder(config.model);
   const { backend } = values;
+  if (!values.quiet && backend !== 'cpu') await sayMemory(config, folder, data);
   let policy: Policy | undefined;
   const open = async () =>
-    (policy = await openPolicy(config.model, files, backend === 'cpu' ? { backend } : { backend, gpu: await nodeGpu() }));
+    (policy = await openPolicy(config.model, folder, backend === 'cpu' ? { backend } : { backend, gpu: await nodeGpu() }));
 
   if (values.out) await mkdir(dirname(values.out), { recursive: true });
   const out = values.out ? createWriteStream(values.out) : undefined;
@@ -62,6 +71,34 @@ export async function run(args: readonly string[]): Promise<number> {
   if (values.adapter) await writeFolder(values.adapter, await policy!.exportAdapter());
   await policy!.dispose();
   return 0;
+}
+
+async function questionsOf({ data: { task, file } }: Config, train: string | undefined, test: string | undefined): Promise<PipelineData> {
+  if (train !== undefined && test !== undefined) return { train: (await readOwn(train)).dataset, test: (await readOwn(test)).dataset };
+  if (train !== undefined || test !== undefined || file !== '') {
+    throw new InputError(
+      `A run on questions of one's own${file === '' ? '' : ` (${file})`} needs two files.`,
+      'Add --train FILE --test FILE, or leave both and data.file out for the bundled task.',
+    );
+  }
+  return {
+    train: await parseDataset(`${task}.train`, await readQuestions(task, 'train')),
+    test: await parseDataset(`${task}.test`, await readQuestions(task, 'test')),
+  };
+}
+
+/** What the run needs, on stderr, before the weights are read. */
+async function sayMemory(config: Config, folder: ModelFolder, { train, test }: PipelineData): Promise<void> {
+  const model = await inspectModel(config.model, folder);
+  const gpu = await Gpu.open(await nodeGpu());
+  const prompt = longestPrompt(model.tokenizer, [...train.questions, ...test.questions]);
+  const sizes = runSizes(config, prompt, { train: train.questions.length, test: test.questions.length });
+  const { total, weights, adapters, kv_cache, activations } = memoryNeeded(model.config, sizes, gpu.adapter);
+  gpu.destroy();
+  const parts = Object.entries({ weights, adapters, 'KV cache': kv_cache, activations }).map(
+    ([part, bytes]) => `${part} ${formatBytes(bytes)}`,
+  );
+  process.stderr.write(`${config.model} needs up to ${formatBytes(total)} of GPU memory: ${parts.join(', ')}\n`);
 }
 
 function configOf(text: string, path: string, settings: readonly string[]): Config {

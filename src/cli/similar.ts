@@ -7,7 +7,7 @@ import { type Embedder, PolicyEmbedder, nearest } from '../rft/embedder.ts';
 import { taskById } from '../rft/tasks/registry.ts';
 import { nodeGpu } from './dawn.ts';
 import { openMiniLm } from './minilm.ts';
-import { readModelFiles, readQuestions } from './models.ts';
+import { readModelFolder, readQuestions } from './models.ts';
 
 export async function similar(args: readonly string[]): Promise<number> {
   const { values } = parseArgs({
@@ -45,6 +45,6 @@ export async function similar(args: readonly string[]): Promise<number> {
 async function open(name: string, backend: string): Promise<Embedder> {
   if (name === 'minilm') return openMiniLm();
   if (backend !== 'webgpu' && backend !== 'cpu') throw new InputError(`There is no backend ${backend}.`, 'Use webgpu or cpu.');
-  const files = await readModelFiles(name);
-  return new PolicyEmbedder(await openPolicy(name, files, backend === 'cpu' ? { backend } : { backend, gpu: await nodeGpu() }));
+  const folder = await readModelFolder(name);
+  return new PolicyEmbedder(await openPolicy(name, folder, backend === 'cpu' ? { backend } : { backend, gpu: await nodeGpu() }));
 }

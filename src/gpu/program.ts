@@ -72,26 +72,49 @@ interface Dispatch {
   z: number;
 }
 
+/** An arena holds at most this many times what the largest of its programs needs. */
+export const ARENA_SLACK = 1.5;
+
 /** Buffers for activations, shared by programs that run one after the other. */
 export class Arena {
   private readonly buffers: BufferView[] = [];
-  constructor(private readonly gpu: Gpu) {}
+  private largest = 0;
+
+  /** `dropPrograms` gives up all programs that were placed here, so that their buffers can go; without it the arena only grows. */
+  constructor(
+    private readonly gpu: Gpu,
+    private readonly dropPrograms?: () => void,
+  ) {}
 
   /** Gives each requested size a buffer of at least that size, different ones for different slots. */
   async place(sizes: readonly number[]): Promise<BufferView[]> {
-    const order = sizes.map((_, i) => i).sort((a, b) => sizes[b]! - sizes[a]!);
-    const free = this.buffers.slice().sort((a, b) => a.size - b.size);
-    const placed: BufferView[] = [];
-    for (const slot of order) {
-      const at = free.findIndex((buffer) => buffer.size >= sizes[slot]!);
-      if (at >= 0) placed[slot] = free.splice(at, 1)[0]!;
-      else this.buffers.push((placed[slot] = await this.gpu.allocate('activations', sizes[slot]!)));
+    this.largest = Math.max(this.largest, total(sizes));
+    let { placed, missing } = this.fit(sizes);
+    // Programs of ever longer sequences would each leave their buffers behind.
+    if (this.dropPrograms && this.bytes + total(missing.map((slot) => sizes[slot]!)) > ARENA_SLACK * this.largest) {
+      this.dropPrograms();
+      this.release();
+      ({ placed, missing } = this.fit(sizes));
     }
+    for (const slot of missing) this.buffers.push((placed[slot] = await this.gpu.allocate('activations', sizes[slot]!)));
     return placed;
   }
 
+  private fit(sizes: readonly number[]): { placed: BufferView[]; missing: number[] } {
+    const order = sizes.map((_, i) => i).sort((a, b) => sizes[b]! - sizes[a]!);
+    const free = this.buffers.slice().sort((a, b) => a.size - b.size);
+    const placed: BufferView[] = [];
+    const missing: number[] = [];
+    for (const slot of order) {
+      const at = free.findIndex((buffer) => buffer.size >= sizes[slot]!);
+      if (at >= 0) placed[slot] = free.splice(at, 1)[0]!;
+      else missing.push(slot);
+    }
+    return { placed, missing };
+  }
+
   get bytes(): number {
-    return this.buffers.reduce((sum, buffer) => sum + buffer.size, 0);
+    return total(this.buffers.map(({ size }) => size));
   }
 
   release(): void {
@@ -99,35 +122,26 @@ export class Arena {
   }
 }
 
+const total = (sizes: readonly number[]): number => sizes.reduce((sum, size) => sum + size, 0);
+
 /**
- * Greedy interval colouring: tensors whose lifetimes do not overlap share a slot.
+ * Tensors whose lifetimes do not overlap share a slot. The largest come first, each into the smallest slot that is free for as long
+ * as it lives: a small tensor then never keeps a large one out of a slot ("greedy by size", Pisarchyk and Lee 2020).
  * Returns each tensor's slot and each slot's size in bytes.
  */
 export function planSlots(tensors: readonly Pick<Tensor, 'first' | 'last' | 'bytes'>[]): { slotOf: number[]; sizes: number[] } {
-  const order = tensors.map((_, i) => i).sort((a, b) => tensors[a]!.first - tensors[b]!.first || a - b);
+  const order = tensors.map((_, i) => i).sort((a, b) => tensors[b]!.bytes - tensors[a]!.bytes || a - b);
   const slotOf: number[] = [];
-  const sizes: number[] = [];
-  const freeFrom: number[] = [];
+  const slots: { size: number; held: { first: number; last: number }[] }[] = [];
   for (const index of order) {
     const { first, last, bytes } = tensors[index]!;
-    const need = alignUp(bytes);
-    let best = -1;
-    for (let slot = 0; slot < sizes.length; slot++) {
-      if (freeFrom[slot]! >= first) continue;
-      if (best < 0) best = slot;
-      else {
-        // The smallest slot that is large enough; failing that, the largest, which then grows least.
-        const fits = sizes[slot]! >= need;
-        const bestFits = sizes[best]! >= need;
-        if (fits ? !bestFits || sizes[slot]! < sizes[best]! : !bestFits && sizes[slot]! > sizes[best]!) best = slot;
-      }
-    }
-    if (best < 0) best = sizes.push(0) - 1;
-    sizes[best] = Math.max(sizes[best]!, need);
-    freeFrom[best] = last;
-    slotOf[index] = best;
+    const free = ({ held }: (typeof slots)[number]) => held.every((other) => other.last < first || last < other.first);
+    let slot = slots.findLastIndex(free);
+    if (slot < 0) slot = slots.push({ size: alignUp(bytes), held: [] }) - 1;
+    slots[slot]!.held.push({ first, last });
+    slotOf[index] = slot;
   }
-  return { slotOf, sizes };
+  return { slotOf, sizes: slots.map(({ size }) => size) };
 }
 
 export class ProgramBuilder {

@@ -8,11 +8,24 @@ import { TrainerClient, WORKER_STOPPED } from '../workers/client.ts';
 import { MiniLmEmbedder } from '../workers/embedder-client.ts';
 import type { MiniLmDevice } from '../workers/minilm-files.ts';
 import { openPolicyEmbedder } from '../workers/policy-embedder.ts';
-import type { Backend, DataFile, DeviceReport, LoadingMessage, PolicyInfo, WorkerMessage } from '../workers/protocol.ts';
+import type {
+  Backend,
+  DataFile,
+  DeviceReport,
+  LoadingMessage,
+  ModelDescription,
+  ModelRequest,
+  PolicyInfo,
+  WorkerMessage,
+} from '../workers/protocol.ts';
 import { type Notebook, parseNotebook } from '../notebook/schema.ts';
 import { zip } from './zip.ts';
 import { download } from './download.ts';
 import { fetchText } from './fetch.ts';
+import { bytes, duration } from './format.ts';
+import { Models } from './models.svelte.ts';
+import type { Picked } from './picked.ts';
+import { type Progress, ProgressMeter } from './progress.ts';
 import { Retrieval } from './retrieval.svelte.ts';
 import { RunState } from './run.svelte.ts';
 
@@ -26,6 +39,14 @@ export type Status = 'idle' | 'loading' | 'running' | 'pausing' | 'paused' | 'st
 export const NOTEBOOKS = { quickstart: 'Quickstart', smoke: 'Smoke run (short)' } as const;
 export type NotebookName = keyof typeof NOTEBOOKS;
 
+/** A reader's questions in place of a bundled task's. */
+export interface OwnQuestions {
+  readonly train: Dataset;
+  readonly test: Dataset;
+  /** Hash of the training questions in use, the first `count`; undefined until it is known. */
+  readonly inUse?: { readonly count: number; readonly sha256: string };
+}
+
 /** The model that a processor trains in reasonable time. */
 const CPU_MODEL = 'pico';
 
@@ -37,21 +58,30 @@ export class Lab {
   notebook = $state<NotebookName>('quickstart');
   /** Undefined takes the notebook's. */
   seed = $state<number | undefined>();
-  loading = $state.raw<LoadingMessage | undefined>();
+  /** Of the model that is being loaded, in bytes. */
+  loading = $state.raw<(Progress & Pick<LoadingMessage, 'work'>) | undefined>();
+  readonly models: Models;
   policy = $state.raw<PolicyInfo | undefined>();
+  /** Undefined takes the bundled task's. */
+  own = $state.raw<OwnQuestions | undefined>();
   run = $state.raw(new RunState());
   readonly retrieval = new Retrieval(this);
   private notebooks = $state.raw<Partial<Record<NotebookName, Notebook>>>({});
   private overrides = $state.raw<readonly (readonly [path: string, value: string])[]>([]);
   private canResume = $state(false);
+  /** Of the model that is loaded and of the one that last ran, when they are the reader's own: two can have one name. */
+  private loadedFiles = $state.raw<readonly File[] | undefined>();
+  private ranFiles = $state.raw<readonly File[] | undefined>();
 
   private readonly client = new TrainerClient((message) => this.receive(message));
   private runs = 0;
+  private meter = new ProgressMeter();
 
   constructor(
-    private readonly base: string,
+    readonly base: string,
     query: URLSearchParams,
   ) {
+    this.models = new Models(base, (picked) => this.describeModel(picked));
     void this.guard(() => this.readQuery(query));
     void this.openDevice();
     void this.loadNotebooks();
@@ -64,7 +94,31 @@ export class Lab {
     let { config } = notebook;
     for (const [path, value] of this.overrides) config = setPath(config, path, value);
     if (this.seed !== undefined) config = { ...config, seed: this.seed };
-    return this.backend === 'cpu' ? { ...config, model: CPU_MODEL } : config;
+    if (this.own) {
+      const { train, inUse } = this.own;
+      const sha256 = inUse?.count === config.data.train_questions ? inUse.sha256 : '';
+      config = { ...config, data: { ...config.data, file: train.name, sha256 } };
+    }
+    return { ...config, model: this.backend === 'cpu' ? CPU_MODEL : (this.models.chosen ?? config.model) };
+  });
+
+  /** Of the chosen model, when it is the reader's own. */
+  readonly files = $derived.by(() => {
+    const { own } = this.models;
+    return own?.name === this.config?.model ? own?.files : undefined;
+  });
+
+  /** The chosen model is in the worker. */
+  readonly loaded = $derived(this.policy !== undefined && this.policy.model === this.config?.model && this.loadedFiles === this.files);
+
+  /** Bytes with their rate and the time left. */
+  readonly loadingText = $derived.by(() => {
+    if (!this.loading) return '';
+    const { work, done, total, rate, secondsLeft } = this.loading;
+    const parts = [`${work === 'upload' ? 'Onto the GPU: ' : ''}${bytes(done)} of ${bytes(total)}`];
+    if (rate !== undefined && rate >= 1) parts.push(`${bytes(Math.round(rate))}/s`);
+    if (secondsLeft !== undefined && secondsLeft >= 1) parts.push(`about ${duration(Math.round(secondsLeft) * 1000)} left`);
+    return parts.join(' · ');
   });
 
   readonly busy = $derived(!['idle', 'stopped', 'done', 'failed'].includes(this.status));
@@ -72,7 +126,8 @@ export class Lab {
   /** The choices are no longer those of the run on show. */
   readonly changed = $derived.by(() => {
     const { started } = this.run.view;
-    return !this.busy && started !== undefined && JSON.stringify(started.config) !== JSON.stringify(this.config);
+    const same = JSON.stringify(started?.config) === JSON.stringify(this.config) && this.ranFiles === this.files;
+    return !this.busy && started !== undefined && !same;
   });
 
   /** What the one button does now. */
@@ -141,7 +196,7 @@ export class Lab {
   async stop(): Promise<void> {
     if (!this.canStop) return;
     this.status = 'stopping';
-    await this.client.stop();
+    if (await this.client.stop()) this.policy = undefined; // It went with its worker.
     // A run that ended in these milliseconds has told so already.
     if (this.still('stopping')) this.status = this.run.record.events.length > 0 ? 'stopped' : 'idle';
     this.canResume = this.client.checkpoint !== undefined;
@@ -155,6 +210,36 @@ export class Lab {
   choose(notebook: NotebookName): void {
     this.notebook = notebook;
     this.seed = undefined;
+    void this.models.readAgain();
+  }
+
+  /** Loads the chosen model without running anything. */
+  async load(): Promise<void> {
+    if (this.busy) return;
+    const before = this.status;
+    await this.guard(async () => {
+      const config = this.config ?? (await this.notebookArrived());
+      this.problem = undefined;
+      this.status = 'loading';
+      try {
+        await this.loadModel(config);
+      } catch (error) {
+        if (!(error instanceof LabError && error.code === WORKER_STOPPED)) throw error;
+      } finally {
+        if (this.still('loading')) this.status = before;
+      }
+    });
+  }
+
+  async useQuestions(train: Dataset, test: Dataset): Promise<void> {
+    this.own = { train, test };
+    await this.guard(() => this.hashOwn());
+    await this.models.readAgain();
+  }
+
+  useBundledTask(): void {
+    this.own = undefined;
+    void this.models.readAgain();
   }
 
   private useCpu(): void {
@@ -169,11 +254,14 @@ export class Lab {
   }
 
   /** The model that a run would take, as an embedder; without a GPU the one for the CPU. */
-  async openPolicyEmbedder(): Promise<Embedder> {
+  async openPolicyEmbedder(signal: AbortSignal): Promise<Embedder> {
     const { model } = this.config ?? (await this.notebookArrived());
-    const request =
-      this.device.status === 'missing' ? { name: CPU_MODEL, backend: 'cpu' as const } : { name: model, backend: this.backend };
-    return openPolicyEmbedder(this.client, { ...request, base: this.base });
+    const { base, files } = this;
+    const request: ModelRequest =
+      this.device.status === 'missing'
+        ? { name: CPU_MODEL, backend: 'cpu', base }
+        : { name: model, backend: this.backend, base, ...(files && { files }) };
+    return openPolicyEmbedder(this.client, request, signal);
   }
 
   /** The questions that a run would train on. */
@@ -206,15 +294,17 @@ export class Lab {
     this.problem = undefined;
     if (this.device.status === 'missing') this.useCpu(); // The button said so.
     this.status = 'loading';
-    this.loading = undefined;
     const run = ++this.runs;
     try {
-      const config = this.config ?? (await this.notebookArrived());
+      if (!this.config) await this.notebookArrived();
+      await this.hashOwn();
+      const config = this.config!;
       const checkpoint = how.resume ? this.client.checkpoint : undefined;
       if (checkpoint) this.run.rewind();
       else this.run = new RunState();
       const [train, test] = await Promise.all([this.questions(config, 'train'), this.questions(config, 'test')]);
-      this.policy = await this.client.loadModel({ name: config.model, backend: this.backend, base: this.base });
+      this.ranFiles = this.files;
+      await this.loadModel(config);
       if (run !== this.runs || !this.still('loading')) return; // Cancelled meanwhile.
       this.status = 'running';
       const end = await this.client.run({
@@ -230,11 +320,32 @@ export class Lab {
     } catch (error) {
       if (error instanceof LabError && error.code === WORKER_STOPPED) return;
       this.problem = errorRecord(error);
+      this.policy = undefined;
       this.status = 'failed';
       if (this.problem.code.startsWith('webgpu-')) this.device = { status: 'missing', error: this.problem };
     } finally {
       this.canResume = this.client.checkpoint !== undefined && this.status !== 'done';
     }
+  }
+
+  private async loadModel(config: Config): Promise<void> {
+    const { files } = this;
+    this.loading = undefined;
+    this.meter = new ProgressMeter();
+    this.policy = undefined;
+    this.policy = await this.client.loadModel({
+      name: config.model,
+      backend: this.backend,
+      base: this.base,
+      ...(files && { files }),
+    });
+    this.loadedFiles = files;
+  }
+
+  private async describeModel({ name, files }: Picked): Promise<ModelDescription> {
+    const config = this.config ?? (await this.notebookArrived());
+    const [train, test] = await Promise.all([this.questions(config, 'train'), this.questions(config, 'test')]);
+    return this.client.describeModel({ name, files, config, train, test });
   }
 
   private goOn(command: () => void): void {
@@ -244,7 +355,8 @@ export class Lab {
 
   private receive(message: WorkerMessage): void {
     if (message.type === 'loading') {
-      this.loading = message;
+      const { work, loaded, total } = message;
+      this.loading = { ...this.meter.update(work, loaded, total, performance.now()), done: loaded, work };
       return;
     }
     if (message.type === 'beat' || message.type === 'checkpoint' || message.run !== this.runs) return;
@@ -303,8 +415,26 @@ export class Lab {
     this.overrides = Object.entries(settings);
   }
 
+  /** The config of a run names the training questions by their hash, which changes with how many are used. */
+  private async hashOwn(): Promise<void> {
+    const count = this.config?.data.train_questions;
+    if (!this.own || count === undefined || this.own.inUse?.count === count) return;
+    const { sha256 } = await firstQuestions(this.own.train, count);
+    this.own = { ...this.own, inUse: { count, sha256 } };
+  }
+
   private async questions(config: Config, split: 'train' | 'test'): Promise<DataFile> {
-    const name = `${config.data.task}.${split}.jsonl`;
+    if (this.own) {
+      const { name, questions } = this.own[split];
+      return { name, text: questions.map((question) => `${JSON.stringify(question)}\n`).join('') };
+    }
+    const { file, task } = config.data;
+    if (file !== '')
+      throw new InputError(
+        `The questions of this run are in ${file}, which is not here.`,
+        'Choose the file under “Questions”, or clear data.file.',
+      );
+    const name = `${task}.${split}.jsonl`;
     return { name, text: await fetchText(`data/${name}`, this.base) };
   }
 

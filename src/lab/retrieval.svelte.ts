@@ -82,7 +82,7 @@ export class Retrieval {
   private async readyIndex(signal: AbortSignal): Promise<Index> {
     const data = await this.lab.trainingQuestions();
     if (this.index?.data.sha256 === data.sha256) return this.index;
-    const embedder = this.index?.embedder ?? (await this.open());
+    const embedder = this.index?.embedder ?? (await this.open(signal));
     try {
       const vectors = await embedder.embed(
         data.questions.map(({ question }) => question),
@@ -96,8 +96,8 @@ export class Retrieval {
     }
   }
 
-  private async open(): Promise<Embedder> {
-    if (this.choice === 'policy') return this.lab.openPolicyEmbedder();
+  private async open(signal: AbortSignal): Promise<Embedder> {
+    if (this.choice === 'policy') return this.lab.openPolicyEmbedder(signal);
     return this.lab.openMiniLm(this.choice, (message) => (this.loading = message));
   }
 

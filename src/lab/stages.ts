@@ -1,6 +1,6 @@
-/** The stages in words: what each is called and what it will do under the config at hand. */
+/** The stages and their outcomes in words: what each is called and what it will do under the config at hand. */
 import type { Config } from '../rft/config.ts';
-import type { Stage } from '../rft/events.ts';
+import type { SampleEvent, Stage } from '../rft/events.ts';
 import { count } from './format.ts';
 
 export const STAGE_NAMES: Readonly<Record<Stage, string>> = {
@@ -17,6 +17,14 @@ export const STAGE_PURPOSES: Readonly<Record<Stage, string>> = {
   sft: 'A small adapter learns from those solutions.',
   ppo: 'It answers again and again; right answers are rewarded and become likelier.',
   evaluate_after: 'The same test questions once more.',
+};
+
+export const OUTCOME_NAMES: Readonly<Record<SampleEvent['outcome'], string>> = {
+  right: 'right',
+  wrong: 'wrong',
+  unextractable: 'no answer',
+  truncated: 'cut off',
+  fallback: 'bare letter',
 };
 
 /** How much of it, in numbers. */

@@ -3,6 +3,7 @@
  * Fields keep the names of config.json.
  */
 import { InputError, shown } from '../base/errors.ts';
+import type { RopeScaling } from '../nn/rope.ts';
 
 /** What follows from the model type alone; config.json does not say it. */
 const FAMILY = {
@@ -21,11 +22,13 @@ export interface ModelConfig {
   readonly num_attention_heads: number;
   /** Divides num_attention_heads; each serves a group of query heads. */
   readonly num_key_value_heads: number;
-  /** Width of one head, even; num_attention_heads * head_dim need not be hidden_size. */
+  /** Width of one head, a multiple of 4 up to 128; num_attention_heads * head_dim need not be hidden_size. */
   readonly head_dim: number;
   readonly intermediate_size: number;
   readonly rms_norm_eps: number;
   readonly rope_theta: number;
+  /** Null is plain RoPE. */
+  readonly rope_scaling: RopeScaling | null;
   /** Most tokens of a sequence, prompt included. */
   readonly max_position_embeddings: number;
   /** The output head is the embedding matrix. */
@@ -64,7 +67,8 @@ export function parseModelConfig(json: unknown, label: string): ModelConfig {
   if (heads % kvHeads !== 0) throw wrong(label, 'num_key_value_heads', kvHeads, `a divisor of num_attention_heads, ${heads}`);
   // qwen3 files always state it, and its default there is not the quotient.
   const head_dim = count('head_dim', type === 'qwen3' ? undefined : hidden_size / heads);
-  if (head_dim % 2 !== 0) throw wrong(label, 'head_dim', head_dim, 'even, since RoPE turns pairs');
+  if (head_dim % 4 !== 0 || head_dim > 128)
+    throw wrong(label, 'head_dim', head_dim, 'a multiple of 4 up to 128, as the attention kernels are');
   const vocab_size = count('vocab_size');
 
   return {
@@ -77,7 +81,7 @@ export function parseModelConfig(json: unknown, label: string): ModelConfig {
     head_dim,
     intermediate_size: count('intermediate_size'),
     rms_norm_eps: positive(label, 'rms_norm_eps', fields.rms_norm_eps),
-    rope_theta: readRopeTheta(fields, label),
+    ...readRope(fields, label),
     max_position_embeddings: count('max_position_embeddings'),
     tie_word_embeddings: flag(label, 'tie_word_embeddings', fields.tie_word_embeddings),
     attention_bias: FAMILY[type].attention_bias,
@@ -99,6 +103,13 @@ function refuseUnsupported(fields: Readonly<Record<string, unknown>>, type: Mode
   if (type !== 'qwen2') only('attention_bias', null, false);
   only('partial_rotary_factor', null, 1);
   only('quantization_config', null);
+  only('compression_config', null);
+  // Mixtures of experts.
+  for (const field of ['num_experts', 'num_local_experts', 'n_routed_experts']) only(field, null, 0, 1);
+  const { architectures } = fields;
+  if (Array.isArray(architectures) && architectures.length > 0 && !architectures.includes(FAMILY[type].architecture)) {
+    throw unsupported(label, 'architectures', architectures, `Use a causal language model, ${FAMILY[type].architecture}.`);
+  }
   // Qwen files carry a window size that is not in use. A mistral file without the field has a window of 4096.
   if (type === 'qwen2' || type === 'qwen3') only('use_sliding_window', null, false);
   else only('sliding_window', null);
@@ -109,18 +120,35 @@ function refuseUnsupported(fields: Readonly<Record<string, unknown>>, type: Mode
   }
 }
 
-/** Newer files keep theta in rope_parameters, older ones at the top, with rope_scaling null. */
-function readRopeTheta(fields: Readonly<Record<string, unknown>>, label: string): number {
+/** Newer files keep theta in rope_parameters, older ones at the top, with the scaling in rope_scaling. */
+function readRope(fields: Readonly<Record<string, unknown>>, label: string): Pick<ModelConfig, 'rope_theta' | 'rope_scaling'> {
   let theta = fields.rope_theta;
+  let rope_scaling: RopeScaling | null = null;
   for (const field of ['rope_parameters', 'rope_scaling']) {
     const value = fields[field] ?? {};
+    if (typeof value !== 'object') throw unsupported(label, field, value, PLAIN_ROPE);
     const { rope_theta, rope_type, type, ...rest } = value as Record<string, unknown>;
-    if (typeof value !== 'object' || (rope_type ?? type ?? 'default') !== 'default' || Object.keys(rest).length > 0) {
-      throw unsupported(label, field, value, 'Choose a model with plain RoPE.');
-    }
+    const kind = rope_type ?? type ?? 'default';
+    if (kind === 'llama3') rope_scaling = readScaling(rest, field, label);
+    else if (kind !== 'default' || Object.keys(rest).length > 0) throw unsupported(label, field, value, PLAIN_ROPE);
     theta = rope_theta ?? theta;
   }
-  return positive(label, 'rope_theta', theta ?? 10_000);
+  return { rope_theta: positive(label, 'rope_theta', theta ?? 10_000), rope_scaling };
+}
+
+const PLAIN_ROPE = 'Choose a model with plain RoPE (rope_type "default") or Llama 3\'s (rope_type "llama3").';
+
+function readScaling(fields: Readonly<Record<string, unknown>>, field: string, label: string): RopeScaling {
+  const number = (name: keyof RopeScaling) => positive(label, `${field}.${name}`, fields[name]);
+  const scaling = {
+    factor: number('factor'),
+    low_freq_factor: number('low_freq_factor'),
+    high_freq_factor: number('high_freq_factor'),
+    original_max_position_embeddings: number('original_max_position_embeddings'),
+  };
+  const { low_freq_factor: low, high_freq_factor: high } = scaling;
+  if (high <= low) throw wrong(label, `${field}.high_freq_factor`, high, `above low_freq_factor, ${low}`);
+  return scaling;
 }
 
 function readTokenIds(fields: Readonly<Record<string, unknown>>, vocabSize: number, label: string) {
@@ -154,18 +182,22 @@ const unsupported = (label: string, field: string, value: unknown, remedy: strin
 
 /** The content of a config.json that transformers 4 and 5 and llama.cpp read. */
 export function toHuggingFace(config: ModelConfig): Record<string, unknown> {
-  const { qk_norm: _, attention_bias: __, eos_token_ids, ...fields } = config;
+  const { qk_norm: _, attention_bias: __, eos_token_ids, rope_scaling, ...fields } = config;
+  const scaled = rope_scaling && { rope_type: 'llama3', ...rope_scaling };
   return {
     architectures: [FAMILY[config.model_type].architecture],
     ...fields,
     hidden_act: 'silu',
-    // transformers 4 reads the field above, transformers 5 writes this one.
-    rope_parameters: { rope_theta: config.rope_theta, rope_type: 'default' },
+    // transformers 4 reads rope_theta and rope_scaling, transformers 5 writes rope_parameters.
+    ...(scaled && { rope_scaling: scaled }),
+    rope_parameters: { rope_theta: config.rope_theta, rope_type: 'default', ...scaled },
     ...(config.model_type === 'mistral' && { sliding_window: null }),
     bos_token_id: null,
     eos_token_id: eos_token_ids.length > 1 ? eos_token_ids : (eos_token_ids[0] ?? null),
   };
 }
+
+const HEAD = 'lm_head.weight';
 
 export interface TensorSpec {
   readonly name: string;
@@ -199,7 +231,7 @@ export function expectedTensors(config: ModelConfig): TensorSpec[] {
     add(`${layer}.mlp.down_proj.weight`, hidden, inner);
   }
   add('model.norm.weight', hidden);
-  if (!config.tie_word_embeddings) add('lm_head.weight', vocab_size, hidden);
+  if (!config.tie_word_embeddings) add(HEAD, vocab_size, hidden);
   return tensors;
 }
 
@@ -223,13 +255,27 @@ export function checkWeights(
     const found = tensors.get(name)?.shape;
     return found && found.join() !== shape.join() ? [`${name} (has [${found.join(', ')}], needs [${shape.join(', ')}])`] : [];
   });
+  // When the head is the only fault, the flag is what is wrong.
+  const faulty = [...missing, ...unexpected, ...misshapen].join();
+  if (config.tie_word_embeddings && faulty === HEAD) {
+    throw new InputError(
+      `${label} holds ${HEAD}, and config.json says with tie_word_embeddings that the output head is the embedding matrix.`,
+      'Set tie_word_embeddings to false if the head is a matrix of its own, or save the weights without it.',
+    );
+  }
+  if (!config.tie_word_embeddings && faulty === HEAD) {
+    throw new InputError(
+      `${label} lacks ${HEAD}, and config.json says with tie_word_embeddings that the output head is not the embedding matrix.`,
+      'Set tie_word_embeddings to true if the model has no head of its own, or take both files from one and the same folder.',
+    );
+  }
   const faults = Object.entries({ lacks: missing, 'has an unexpected': unexpected, 'has another shape of': misshapen })
     .filter(([, names]) => names.length > 0)
     .map(([fault, names]) => `it ${fault} ${listed(names)}`);
   if (faults.length > 0) {
     throw new InputError(
       `${label} does not fit its config.json: ${faults.join('; ')}.`,
-      'Take config.json and the weights from one and the same model folder, with the output head in the file only if tie_word_embeddings is false.',
+      'Take config.json and the weights from one and the same model folder.',
     );
   }
 }

@@ -36,7 +36,8 @@ export function cpuTrunk(config: ModelConfig, tensors: ReadonlyMap<string, Float
   const layout = baseLayout(config);
   const weights = allocateCpu(layout.regions);
   for (const { name, region, offset } of layout.tensors) weights.get(region)!.set(tensors.get(name)!, offset);
-  return { config, weights, ropeTable: ropeTable(config.max_position_embeddings, config.head_dim, config.rope_theta) };
+  const { max_position_embeddings: context, head_dim, rope_theta, rope_scaling } = config;
+  return { config, weights, ropeTable: ropeTable(context, head_dim, rope_theta, rope_scaling) };
 }
 
 const need = (parameters: CpuParameters, name: string): Float64Array => {

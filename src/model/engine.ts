@@ -2,7 +2,7 @@
  * A model opened on a GPU: the trunk, the lanes, and the programs built so far. One engine runs one program at a time, so all
  * of its programs share one arena of activations.
  */
-import { InputError } from '../base/errors.ts';
+import { InputError, throwIfStopped } from '../base/errors.ts';
 import type { BufferView, Gpu } from '../gpu/device.ts';
 import { OutOfMemoryError, formatBytes } from '../gpu/errors.ts';
 import type { Lanes } from '../gpu/lanes.ts';
@@ -11,11 +11,26 @@ import { ropeTable } from '../nn/rope.ts';
 import type { ModelConfig } from './config.ts';
 import { baseLayout } from './layout.ts';
 import type { Trunk } from './llama.ts';
+import { checkRegions } from './memory.ts';
 import { ParameterSet } from './parameters.ts';
+import { type Weights, weightParts } from './weights.ts';
+
+export interface EngineOptions {
+  /** Bytes that the engine may allocate in all. */
+  readonly memoryCap?: number | undefined;
+  /** Called while weights are written, with bytes done and in all. */
+  readonly onProgress?: ((done: number, total: number) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Written weights that may wait for the GPU. */
+const QUEUED_BYTES = 64 << 20;
 
 export class Engine {
   private readonly arena: Arena;
   private readonly programs = new Map<string, Promise<Program>>();
+  /** Those of them that are there. */
+  private readonly built = new Map<string, Program>();
 
   private constructor(
     readonly gpu: Gpu,
@@ -24,41 +39,62 @@ export class Engine {
     /** Bytes that this engine may allocate in all. */
     readonly memoryCap: number,
   ) {
-    this.arena = new Arena(gpu);
+    this.arena = new Arena(gpu, () => this.dropBuilt());
   }
 
   get config(): ModelConfig {
     return this.trunk.config;
   }
 
-  /** Puts the weights (Hugging Face names, already checked against the config) on the GPU. */
+  /**
+   * Puts the weights (Hugging Face names, already checked against the config) on the GPU, part by part.
+   * @throws LimitError for a matrix that no binding of this adapter can hold, OutOfMemoryError; what was allocated goes with the device.
+   */
   static async open(
     gpu: Gpu,
     lanes: Lanes,
     config: ModelConfig,
-    weights: ReadonlyMap<string, Float32Array<ArrayBuffer>>,
-    memoryCap = Infinity,
+    weights: Weights,
+    { memoryCap = Infinity, onProgress, signal }: EngineOptions = {},
   ): Promise<Engine> {
     const layout = baseLayout(config);
     const bytes = layout.regions.reduce((sum, region) => sum + region.length * 4, 0);
     if (bytes > memoryCap) throw new OutOfMemoryError(bytes, `the weights (the memory cap is ${formatBytes(memoryCap)})`);
+    checkRegions(config, gpu.limits);
     const base = await ParameterSet.allocate(gpu, 'base weights', layout.regions);
+    let written = 0;
+    let queued = 0;
     for (const { name, region, offset } of layout.tensors) {
-      const data = weights.get(name);
-      if (!data) throw new InputError(`The model has no tensor "${name}".`, 'Use a complete safetensors file for this config.');
-      base.write(region, data, offset);
+      const tensor = weights.get(name);
+      if (!tensor) throw new InputError(`The model has no tensor "${name}".`, 'Use a complete safetensors file for this config.');
+      for await (const part of weightParts(tensor)) {
+        throwIfStopped(signal);
+        base.write(region, part.values, offset + part.offset);
+        onProgress?.((written += part.values.byteLength), bytes);
+        // What is queued is held twice until the GPU has it.
+        queued += part.values.byteLength;
+        if (queued > QUEUED_BYTES) {
+          await gpu.idle();
+          queued = 0;
+        }
+      }
     }
-    const { max_position_embeddings: context, head_dim, rope_theta } = config;
-    const table = await gpu.upload('rope table', ropeTable(context, head_dim, rope_theta));
+    const { max_position_embeddings: context, head_dim, rope_theta, rope_scaling } = config;
+    const table = await gpu.upload('rope table', ropeTable(context, head_dim, rope_theta, rope_scaling));
     return new Engine(gpu, lanes, { config, weights: base, ropeTable: table }, memoryCap);
   }
 
-  /** The program called `key`, built on first use. */
+  /** The program called `key`, built on first use. To be run before the next one is asked for, which may take its place. */
   program(key: string, record: (b: ProgramBuilder) => void | Promise<void>): Promise<Program> {
     let program = this.programs.get(key);
     if (!program) {
       const builder = new ProgramBuilder(this.gpu, key, this.arena, this.lanes);
-      program = Promise.resolve(record(builder)).then(() => builder.build());
+      program = Promise.resolve(record(builder))
+        .then(() => builder.build())
+        .then((built) => {
+          this.built.set(key, built);
+          return built;
+        });
       // A failed build (out of memory, say) must not be what every later call gets.
       program.catch(() => this.programs.delete(key));
       this.programs.set(key, program);
@@ -71,8 +107,17 @@ export class Engine {
     for (const [key, program] of [...this.programs]) {
       if (!matches(key)) continue;
       this.programs.delete(key);
+      this.built.delete(key);
       (await program).release();
     }
+  }
+
+  private dropBuilt(): void {
+    for (const [key, program] of this.built) {
+      this.programs.delete(key);
+      program.release();
+    }
+    this.built.clear();
   }
 
   /** How each program is cut into submits, for the run record. */

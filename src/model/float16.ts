@@ -21,7 +21,7 @@ export function floatToHalf(value: number): number {
 }
 
 /** Halves to floats; every half is a float, so nothing is rounded. */
-export function halvesToFloats(halves: Uint16Array): Float32Array {
+export function halvesToFloats(halves: Uint16Array): Float32Array<ArrayBuffer> {
   const floats = new Float32Array(halves.length);
   const bits = new Uint32Array(floats.buffer);
   for (let i = 0; i < halves.length; i++) {
@@ -42,7 +42,7 @@ export function floatsToHalves(floats: Float32Array): Uint16Array {
 }
 
 /** A bfloat16 is the upper half of a float. */
-export function bfloatsToFloats(bfloats: Uint16Array): Float32Array {
+export function bfloatsToFloats(bfloats: Uint16Array): Float32Array<ArrayBuffer> {
   const bits = new Uint32Array(bfloats.length);
   for (let i = 0; i < bfloats.length; i++) bits[i] = bfloats[i]! << 16;
   return new Float32Array(bits.buffer);

@@ -13,11 +13,11 @@ import type { GenerateRequest, Generation } from '../rft/policy.ts';
 import type { Engine } from './engine.ts';
 import { headRegion } from './layout.ts';
 import { type AdapterUse, decodeStep, forward } from './llama.ts';
+import { type BatchSizes, LENGTH_STEP, cacheCapacity, decodeSlots, rowsAtOnce } from './memory.ts';
 import { checkPrompts } from './requests.ts';
 
 /** Decode steps between two looks at which rows are done. */
 const STEPS_PER_BLOCK = 8;
-const SLOT_SIZES = [8, 16, 32, 64, 128, 256];
 
 /** GPU state of the rows being generated; row `rows` is a scratch row that idle slots point at. */
 interface GenerationPool {
@@ -44,7 +44,7 @@ export class Generator {
   constructor(
     private readonly engine: Engine,
     private readonly eosId: number,
-    private readonly limits: { maxRows: number; tokensPerPrefill: number },
+    private readonly limits: BatchSizes,
   ) {}
 
   /** `adapterKey` names the adapter in program keys; the caller drops programs (prefix `adapterKey`) when its buffers change. */
@@ -57,10 +57,9 @@ export class Generator {
     const { prompts } = request;
     checkPrompts(this.engine.config, request);
     const results: Generation[] = [];
-    const rows = Math.min(this.limits.maxRows, prompts.length);
     const longest = prompts.reduce((max, prompt) => Math.max(max, prompt.length), 0);
-    const context = this.engine.config.max_position_embeddings;
-    const capacity = Math.min(context, alignUp(longest + request.sampling.max_new_tokens, 32));
+    const capacity = cacheCapacity(this.engine.config, longest + request.sampling.max_new_tokens);
+    const rows = Math.min(rowsAtOnce(this.limits, this.engine.config, capacity), prompts.length);
     for (let start = 0; start < prompts.length; start += rows) {
       const part = prompts.slice(start, start + rows);
       const report = (finished: number, tokens: number) =>
@@ -142,8 +141,8 @@ export class Generator {
     signal?: AbortSignal,
   ): Promise<void> {
     const longest = prompts.reduce((max, prompt) => Math.max(max, prompt.length), 0);
-    const length = Math.min(pool.capacity, alignUp(longest, 16));
-    const rows = Math.max(1, Math.min(pool.rows, Math.floor(this.limits.tokensPerPrefill / length)));
+    const length = Math.min(pool.capacity, alignUp(longest, LENGTH_STEP));
+    const rows = Math.max(1, Math.min(pool.rows, Math.floor(this.limits.tokensPerStep / length)));
     const rowOf = await this.rowList('prefill', rows);
     const program = await this.engine.program(`${adapterKey} prefill ${rows}x${length} pool ${pool.id}`, (b) => {
       forward(b, this.engine.trunk, { rows, length, capacity: pool.capacity, tokens: pool.tokens, rowOf }, adapter, pool);
@@ -174,7 +173,7 @@ export class Generator {
     let looked: Promise<ArrayBuffer> | undefined;
     for (let step = 0; step < maxNewTokens && active.length > 0; step += STEPS_PER_BLOCK) {
       throwIfStopped(signal);
-      const wanted = SLOT_SIZES.find((size) => size >= active.length) ?? alignUp(active.length, 64);
+      const wanted = decodeSlots(active.length);
       if (wanted !== slots) {
         slots = wanted;
         this.writeRows(await this.rowList('decode', slots), slots, pool, active);

@@ -25,6 +25,7 @@ import { adapterPairs, adapterParts, initialAdapter, initialValueHead, loraScale
 import { parameterCount } from './config.ts';
 import type { Engine } from './engine.ts';
 import { Generator } from './generate.ts';
+import { batchSizes } from './memory.ts';
 import { Optimizer } from './optimizer.ts';
 import { adapterLayout, valueHeadRegions } from './layout.ts';
 import type { AdapterUse } from './llama.ts';
@@ -74,7 +75,7 @@ export class GpuPolicy implements Policy {
       software,
       lanes,
     };
-    const sizes = batchSizes(engine);
+    const sizes = batchSizes(config, gpu.adapter.software, engine.memoryCap);
     const generator = new Generator(engine, tokenizer.eosId, sizes);
     const trainer = await Trainer.create(engine, sizes.tokensPerStep);
     return new GpuPolicy(engine, info, tokenizer, generator, trainer, new Pooler(engine, sizes.tokensPerStep));
@@ -193,6 +194,11 @@ export class GpuPolicy implements Policy {
     return this.engine.gpu.device;
   }
 
+  /** Bytes of all buffers that are held now; `memoryNeeded` says how many there will be at most. */
+  get bytesAllocated(): number {
+    return this.engine.gpu.bytesAllocated;
+  }
+
   /** Per-kernel GPU time of the programs run so far; for benchmarks, since the adapter's state moves on. */
   profile(): ReturnType<Engine['profile']> {
     return this.engine.profile();
@@ -274,16 +280,4 @@ function savedSets({ policy, reference, critic, policyOptimizer, criticOptimizer
     'critic.m': criticOptimizer.m,
     'critic.v': criticOptimizer.v,
   };
-}
-
-/** Sizes that keep a software adapter's submits short and a hardware adapter busy, within the memory that is allowed. */
-function batchSizes({ gpu, config, memoryCap }: Engine): { maxRows: number; tokensPerPrefill: number; tokensPerStep: number } {
-  if (gpu.adapter.software) return { maxRows: 128, tokensPerPrefill: 2048, tokensPerStep: 2048 };
-  // A training step keeps about 16 hidden states and 4 feed-forward widths per layer and token, 4 bytes each.
-  const bytesPerToken = config.num_hidden_layers * 4 * (16 * config.hidden_size + 4 * config.intermediate_size);
-  const cachePerToken = config.num_hidden_layers * 8 * config.num_key_value_heads * config.head_dim;
-  const room = Math.min(memoryCap, 2 ** 31);
-  const tokensPerStep = Math.max(512, Math.min(16384, Math.floor(room / 2 / bytesPerToken)));
-  const maxRows = Math.max(8, Math.min(256, Math.floor(room / 4 / (cachePerToken * config.max_position_embeddings))));
-  return { maxRows, tokensPerPrefill: tokensPerStep, tokensPerStep };
 }

@@ -317,7 +317,7 @@ export function backward(b: ProgramBuilder, trunk: Trunk, state: ForwardState, d
     reverse(layer, 'qkv', s.z, { x: s.h1, dy: dRaw, ...(lowest ? {} : { dx: dh1 }) });
     if (!lowest) reverseNorm(`${layer}.norm1`, s.input, s.inv1, dh1, dx, true);
   }
-  if (gather) endLoraGather(b, gather, gradients.adapter!.shards[0]!.view);
+  if (gather) endLoraGather(b, gather, gradients.adapter.shards[0]!.view);
   if (base) {
     const { tokens: ids, rowOf } = state.batch;
     embedBackward(b, { rows, length, width: d, vocab: config.vocab_size, capacity, tokens: ids, rowOf, dx, dWeight: base.view('embed') });

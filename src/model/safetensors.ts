@@ -5,8 +5,8 @@
 import { InputError } from '../base/errors.ts';
 import { bfloatsToFloats, floatsToHalves, halvesToFloats } from './float16.ts';
 
-const BYTES = { F32: 4, F16: 2, BF16: 2 } as const;
-export type WeightDtype = keyof typeof BYTES;
+export const DTYPE_BYTES = { F32: 4, F16: 2, BF16: 2 } as const;
+export type WeightDtype = keyof typeof DTYPE_BYTES;
 
 /** The reference implementation's limit. */
 const MAX_HEADER_BYTES = 100_000_000;
@@ -27,11 +27,16 @@ export class FileTensor implements WeightTensor {
 
   /** The values in a new array, converted at each read: keep the result. */
   get data(): Float32Array {
-    // A copy, since a tensor may begin at any byte.
-    const { buffer } = new Uint8Array(this.bytes);
-    if (this.dtype === 'F32') return new Float32Array(buffer);
-    return this.dtype === 'F16' ? halvesToFloats(new Uint16Array(buffer)) : bfloatsToFloats(new Uint16Array(buffer));
+    return toFloats(this.dtype, this.bytes);
   }
+}
+
+/** The values that these bytes hold, in a new array. */
+export function toFloats(dtype: WeightDtype, bytes: Uint8Array): Float32Array<ArrayBuffer> {
+  // A copy, since a tensor may begin at any byte.
+  const { buffer } = new Uint8Array(bytes);
+  if (dtype === 'F32') return new Float32Array(buffer);
+  return dtype === 'F16' ? halvesToFloats(new Uint16Array(buffer)) : bfloatsToFloats(new Uint16Array(buffer));
 }
 
 /**
@@ -39,8 +44,22 @@ export class FileTensor implements WeightTensor {
  * `label` names the file in errors. Throws InputError for anything else.
  */
 export function parseSafetensors(bytes: Uint8Array, label: string): Map<string, FileTensor> {
-  const { header, dataStart } = readHeader(bytes, label);
-  const entries = Object.entries(header)
+  const dataStart = headerEnd(bytes.subarray(0, 8), bytes.length, label);
+  return new Map(
+    readEntries(bytes.subarray(8, dataStart), bytes.length, label).map(({ name, dtype, shape, begin, end }) => [
+      name,
+      new FileTensor(dtype, shape, bytes.subarray(dataStart + begin, dataStart + end)),
+    ]),
+  );
+}
+
+/**
+ * The tensors that a header names, in the order of their bytes.
+ * @param header all of it, without the length before it.
+ * @param size bytes of the whole file: the tensors have to fill what follows the header.
+ */
+export function readEntries(header: Uint8Array, size: number, label: string): TensorEntry[] {
+  const entries = Object.entries(parseHeader(header, label))
     .filter(([name]) => name !== '__metadata__')
     .map(([name, entry]) => readEntry(name, entry, label))
     .sort((x, y) => x.begin - y.begin || x.end - y.end);
@@ -53,39 +72,38 @@ export function parseSafetensors(bytes: Uint8Array, label: string): Map<string, 
     }
     end = entry.end;
   }
-  const needed = dataStart + end;
-  if (bytes.length < needed) throw cutOff(label, bytes.length, needed);
-  if (bytes.length > needed) throw broken(label, `${bytes.length - needed} bytes follow the last tensor`);
-  return new Map(
-    entries.map(({ name, dtype, shape, begin, end }) => [
-      name,
-      new FileTensor(dtype, shape, bytes.subarray(dataStart + begin, dataStart + end)),
-    ]),
-  );
+  const needed = 8 + header.length + end;
+  if (size < needed) throw cutOff(label, size, needed);
+  if (size > needed) throw broken(label, `${size - needed} bytes follow the last tensor`);
+  return entries;
 }
 
-function readHeader(bytes: Uint8Array, label: string): { header: object; dataStart: number } {
-  if (bytes.length < 8) throw broken(label, `it has ${bytes.length} bytes, and the length of the header alone takes 8`);
-  const length = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true));
+/** Where the tensors begin: the header's length, which the first 8 bytes of a file of `size` bytes hold, and those 8. */
+export function headerEnd(start: Uint8Array, size: number, label: string): number {
+  if (size < 8) throw broken(label, `it has ${size} bytes, and the length of the header alone takes 8`);
+  const length = Number(new DataView(start.buffer, start.byteOffset).getBigUint64(0, true));
   if (length > MAX_HEADER_BYTES) {
     throw new InputError(
       `${label} is not a safetensors file: its first 8 bytes ask for a header of ${length} bytes, and ${MAX_HEADER_BYTES} are the limit.`,
       'Check that it is the file itself and not a web page, a Git LFS pointer or an archive.',
     );
   }
-  const dataStart = 8 + length;
-  if (bytes.length < dataStart) throw cutOff(label, bytes.length, dataStart);
+  if (size < 8 + length) throw cutOff(label, size, 8 + length);
+  return 8 + length;
+}
+
+function parseHeader(bytes: Uint8Array, label: string): object {
   let header: unknown;
   let text: string;
   try {
-    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes.subarray(8, dataStart));
+    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
     header = JSON.parse(text);
   } catch (cause) {
     throw broken(label, `its header is not JSON (${cause instanceof Error ? cause.message : String(cause)})`, cause);
   }
   if (typeof header !== 'object' || header === null || Array.isArray(header)) throw broken(label, 'its header is not a JSON object');
   refuseDuplicates(text, label);
-  return { header, dataStart };
+  return header;
 }
 
 /** JSON.parse keeps the last of two equal names and says nothing. */
@@ -105,27 +123,28 @@ function refuseDuplicates(json: string, label: string): void {
   }
 }
 
-interface Entry {
+export interface TensorEntry {
   readonly name: string;
   readonly dtype: WeightDtype;
   readonly shape: readonly number[];
+  /** First byte, counted from the end of the header. */
   readonly begin: number;
   readonly end: number;
 }
 
-function readEntry(name: string, entry: unknown, label: string): Entry {
+function readEntry(name: string, entry: unknown, label: string): TensorEntry {
   const { dtype, shape, data_offsets: offsets } = (entry ?? {}) as Record<string, unknown>;
   if (typeof dtype !== 'string') throw broken(label, `tensor ${name} has no dtype`);
-  if (!Object.hasOwn(BYTES, dtype)) {
+  if (!Object.hasOwn(DTYPE_BYTES, dtype)) {
     throw new InputError(
       `${label}: tensor ${name} has dtype ${dtype}, which is not one for weights here.`,
-      `Convert the file to one of ${Object.keys(BYTES).join(', ')}.`,
+      `Convert the file to one of ${Object.keys(DTYPE_BYTES).join(', ')}.`,
     );
   }
   if (!isSizes(shape)) throw broken(label, `tensor ${name} has shape ${JSON.stringify(shape)}`);
   if (!isSizes(offsets) || offsets.length !== 2) throw broken(label, `tensor ${name} has data_offsets ${JSON.stringify(offsets)}`);
   const [begin, end] = offsets as [number, number];
-  const size = elements(shape) * BYTES[dtype as WeightDtype];
+  const size = elements(shape) * DTYPE_BYTES[dtype as WeightDtype];
   if (end - begin !== size) {
     throw broken(label, `tensor ${name} of shape [${shape.join(', ')}] and dtype ${dtype} needs ${size} bytes and has ${end - begin}`);
   }
@@ -164,7 +183,7 @@ export function writeSafetensors(
       throw new RangeError(`Tensor ${name} of shape [${shape.join(', ')}] was given ${data.length} values`);
     }
     const begin = end;
-    end += data.length * BYTES[dtype];
+    end += data.length * DTYPE_BYTES[dtype];
     entries.push([name, { dtype, shape, data_offsets: [begin, end] }]);
   }
   const json = `{${entries.map(([name, entry]) => `${JSON.stringify(name)}:${JSON.stringify(entry)}`).join(',')}}`;

@@ -4,10 +4,11 @@ import { InputError } from '../base/errors.ts';
 import type { Tokenizer } from '../rft/policy.ts';
 
 /**
- * Both arguments are parsed JSON. Without a padding token the end token pads: what stands there never counts.
+ * The first two arguments are parsed JSON. Without a padding token the end token pads: what stands there never counts.
+ * @param endId the end token by the model's own config, for a tokenizer that names none.
  * Throws InputError when a file can't be used.
  */
-export function loadTokenizer(tokenizerJson: unknown, tokenizerConfigJson: unknown): Tokenizer {
+export function loadTokenizer(tokenizerJson: unknown, tokenizerConfigJson: unknown, endId?: unknown): Tokenizer {
   let tokenizer: HuggingFaceTokenizer;
   try {
     tokenizer = new HuggingFaceTokenizer(tokenizerJson as object, tokenizerConfigJson as object);
@@ -19,13 +20,18 @@ export function loadTokenizer(tokenizerJson: unknown, tokenizerConfigJson: unkno
     );
   }
   const config = tokenizerConfigJson as Readonly<Record<string, unknown>>;
-  const eosId = tokenId(tokenizer, config, 'eos_token');
-  if (eosId === undefined) {
+  const eosId = tokenId(tokenizer, config, 'eos_token') ?? endId;
+  if (typeof eosId !== 'number' || tokenizer.id_to_token(eosId) === undefined) {
     throw new InputError('tokenizer_config.json names no eos_token, and a response has to end.', 'Add the end token of the model.');
   }
   const padId = tokenId(tokenizer, config, 'pad_token') ?? eosId;
 
+  // Whether a text begins with it is written in the tokenizer's post-processor, and nowhere else for certain.
+  const [bosId] = tokenizer.encode('', { add_special_tokens: true }).ids;
+  const begins = bosId !== undefined && bosId === tokenId(tokenizer, config, 'bos_token');
+
   return {
+    ...(begins && { bosId }),
     vocabSize: tokenizer.model!.vocab.length,
     eosId,
     padId,

@@ -5,6 +5,7 @@
 import { type BufferView, type Gpu, alignUp } from '../gpu/device.ts';
 import { type Plane, type Pool, type RolloutEntry, planeOffset, planesLength, rolloutTable } from '../nn/rl.ts';
 import type { Sequence } from '../rft/policy.ts';
+import { LENGTH_STEP, microBatchRows } from './memory.ts';
 
 export class TrainingPool implements Pool {
   private constructor(
@@ -74,9 +75,6 @@ export interface MicroBatches {
   readonly parts: readonly Uint32Array<ArrayBuffer>[];
 }
 
-/** Positions are rounded up to this, so that few programs serve all batches. */
-const LENGTH_STEP = 16;
-
 /**
  * Cuts the given pool rows into micro-batches of one shape: `microBatch` rows, or as many as `tokenBudget` positions allow when
  * it is 0. `lengths` are the positions that each pool row needs.
@@ -88,12 +86,8 @@ export function cutMicroBatches(
 ): MicroBatches {
   const longest = order.reduce((max, row) => Math.max(max, lengths[row]!), 1);
   const length = Math.min(alignUp(longest, LENGTH_STEP), capacity);
-  const fit = Math.max(1, Math.floor(tokenBudget / length));
-  const wanted = Math.min(microBatch > 0 ? microBatch : fit, order.length);
-  // Micro-batches of like size: 65 rows at 64 a time would compute 63 scratch rows.
-  const count = Math.ceil(order.length / wanted);
-  const rows = Math.ceil(order.length / count);
-  const parts = Array.from({ length: count }, (_, i) => {
+  const rows = microBatchRows(order.length, length, microBatch, tokenBudget);
+  const parts = Array.from({ length: Math.ceil(order.length / rows) }, (_, i) => {
     const part = new Uint32Array(rows).fill(scratchRow);
     part.set(order.slice(i * rows, (i + 1) * rows));
     return part;

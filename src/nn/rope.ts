@@ -5,13 +5,44 @@ import { type Operand, type ProgramBuilder, groups } from '../gpu/program.ts';
 
 const kernels = kernelFamily('rope', source, ['sequence', 'decode']);
 
-/** f32 [maxPositions, headDim]: the headDim/2 cosines of a position, then its sines. */
-export function ropeTable(maxPositions: number, headDim: number, theta: number): Float32Array<ArrayBuffer> {
+/** Llama 3's scaling: slow turns are made `factor` times slower, fast ones stay, and those between are blended. */
+export interface RopeScaling {
+  readonly factor: number;
+  readonly low_freq_factor: number;
+  readonly high_freq_factor: number;
+  /** Context of the model before it was made longer. */
+  readonly original_max_position_embeddings: number;
+}
+
+/**
+ * Radians per position of each of the headDim/2 pairs: theta^(-2i/headDim). With scaling, the share that is kept of a frequency
+ * is its turns within the original context, counted from low_freq_factor (none) to high_freq_factor (all).
+ */
+export function ropeFrequencies(headDim: number, theta: number, scaling: RopeScaling | null): Float64Array {
   const half = headDim / 2;
+  return Float64Array.from({ length: half }, (_, i) => {
+    const frequency = theta ** (-i / half);
+    if (!scaling) return frequency;
+    const { factor, low_freq_factor: low, high_freq_factor: high, original_max_position_embeddings: original } = scaling;
+    const turns = (original * frequency) / (2 * Math.PI);
+    const kept = Math.min(1, Math.max(0, (turns - low) / (high - low)));
+    return kept * frequency + ((1 - kept) * frequency) / factor;
+  });
+}
+
+/** f32 [maxPositions, headDim]: the headDim/2 cosines of a position, then its sines. */
+export function ropeTable(
+  maxPositions: number,
+  headDim: number,
+  theta: number,
+  scaling: RopeScaling | null = null,
+): Float32Array<ArrayBuffer> {
+  const half = headDim / 2;
+  const frequencies = ropeFrequencies(headDim, theta, scaling);
   const table = new Float32Array(maxPositions * headDim);
   for (let p = 0; p < maxPositions; p++) {
     for (let i = 0; i < half; i++) {
-      const angle = p * theta ** (-i / half);
+      const angle = p * frequencies[i]!;
       table[p * headDim + i] = Math.cos(angle);
       table[p * headDim + half + i] = Math.sin(angle);
     }

@@ -5,7 +5,8 @@
 import * as v from 'valibot';
 import { InputError, shown } from '../base/errors.ts';
 import { type FieldInfo, type FieldKind, choice, choices, integer, number, text, toggle } from './fields.ts';
-import { graderNames } from './graders.ts';
+import { outcomeRules } from './graders/outcome-reward.ts';
+import { graderNames, graderOptionsSchema } from './graders/registry.ts';
 import { LORA_TARGETS } from './policy.ts';
 import { SCHEDULES } from './schedule.ts';
 
@@ -67,6 +68,7 @@ const sections = {
     freeze_actor_updates: integer(0, { title: 'Critic warm-up', description: 'First updates that train the critic alone.', unit: 'updates', min: 0, max: 100_000, released: 0 }),
     weight_decay: number(0, { title: 'Weight decay', description: 'Decoupled weight decay of AdamW.', min: 0, max: 1, released: 0 }),
     alpha: number(1, { title: 'Weight of the outcome', description: 'R = alpha · outcome + (1 - alpha) · process; only the outcome is scored, so 1 is the one value.', min: 1, max: 1, paper: 0.7, released: 0.7 }),
+    outcome_rule: choice(outcomeRules, 'paper', { title: 'Outcome reward', description: 'Of a response that is not right: paper 0; repo 0.1, even without an answer; reft 0.1 for a wrong answer and 0 for none.', paper: 'paper', released: 'repo' }),
     reward_clip: number(10, { title: 'Reward limit', description: 'Rewards are clipped to plus or minus this.', min: 0.001, max: 1000, released: 10 }),
     clip_range_low: number(0.2, { title: 'Clip range below', description: 'The ratio of new to old probability is clipped at 1 minus this.', min: 0.001, max: 0.999, released: 0.2 }),
     clip_range_high: number(0.2, { title: 'Clip range above', description: 'The ratio of new to old probability is clipped at 1 plus this.', min: 0.001, max: 100, released: 0.2 }),
@@ -103,6 +105,7 @@ export const configSchema = v.strictObject({
   model: text('nano', { title: 'Model', description: 'Name of the base model.', pattern: /^[A-Za-z0-9][A-Za-z0-9._/-]{0,199}$/, rule: 'a model name of at most 200 letters, digits, dots, dashes, underscores or slashes', paper: 'Skywork-o1-Open-Llama-3.1-8B' }),
   seed: integer(1, { title: 'Seed', description: 'The master seed; everything random in a run follows from it.', min: 0, max: 0xffff_ffff, released: 42 }),
   grader: choice(graderNames, 'multiple_choice', { title: 'Grader', description: 'Rule that tells right from wrong.' }),
+  grader_options: v.optional(graderOptionsSchema, {}),
   data: v.optional(sections.data, {}),
   lora: v.optional(sections.lora, {}),
   synthesis: v.optional(sections.synthesis, {}),

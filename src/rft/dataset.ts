@@ -39,15 +39,21 @@ export async function parseDataset(name: string, text: string): Promise<Dataset>
   if (records.length === 0) {
     throw new InputError(`${name} holds no question.`, 'Give one JSON record per line, or a JSON array of records.');
   }
-  const questions = records.map(({ where, value }) => parseQuestion(where, value));
+  return datasetOf(
+    name,
+    records.map(({ where, value }) => parseQuestion(where, value)),
+  );
+}
+
+/** Questions read elsewhere, as a dataset. */
+export async function datasetOf(name: string, questions: readonly Question[]): Promise<Dataset> {
   return { name, questions, sha256: await sha256(questions), duplicates: duplicateStems(questions) };
 }
 
 /** The first `count` questions, 0 for all: the same questions as ever have the same hash. */
 export async function firstQuestions(dataset: Dataset, count: number): Promise<Dataset> {
   if (count === 0 || count >= dataset.questions.length) return dataset;
-  const questions = dataset.questions.slice(0, count);
-  return { name: dataset.name, questions, sha256: await sha256(questions), duplicates: duplicateStems(questions) };
+  return datasetOf(dataset.name, dataset.questions.slice(0, count));
 }
 
 /** Indices of the test questions whose stem is also a training question: such a test measures memory. */
@@ -87,18 +93,30 @@ const isText = (value: unknown): value is string => typeof value === 'string' &&
 
 const FORMAT = 'Each record needs question, choices.text (four options), choices.label (A, B, C, D) and answerKey.';
 
+/** A record that is a question, or why it is none. */
+export type QuestionReading = { readonly question: Question } | { readonly problem: string; readonly remedy: string };
+
 function parseQuestion(where: string, value: unknown): Question {
-  const fail = (problem: string, remedy: string): never => {
-    throw new InputError(`${where}: ${problem}.`, remedy);
-  };
+  const reading = readQuestion(value);
+  if ('question' in reading) return reading.question;
+  throw new InputError(`${where}: ${reading.problem}.`, reading.remedy);
+}
+
+export function readQuestion(value: unknown): QuestionReading {
+  const fail = (problem: string, remedy: string) => ({ problem, remedy });
   if (!isObject(value)) return fail('the record is not an object', FORMAT);
   const { question, choices, answerKey, details } = value;
   if (!isText(question)) return fail('question is missing or empty', FORMAT);
   if (!isObject(choices)) return fail('choices is missing', FORMAT);
   const { text, label } = choices;
   if (!Array.isArray(text)) return fail('choices.text is missing', FORMAT);
-  if (text.length !== LABELS.length)
-    return fail(`choices.text has ${text.length} options in place of four`, 'Give exactly four options, or leave the question out.');
+  if (text.length !== LABELS.length) {
+    const labels = Array.isArray(label) && label.length !== text.length ? `, and choices.label names ${label.length}` : '';
+    return fail(
+      `choices.text has ${text.length} options in place of four${labels}`,
+      'Give exactly four options, or leave the question out.',
+    );
+  }
   const options: unknown[] = text;
   if (!options.every(isText)) {
     const empty = options.findIndex((option) => !isText(option));
@@ -118,7 +136,7 @@ function parseQuestion(where: string, value: unknown): Question {
   if (!LABELS.includes(answerKey as Label))
     return fail(`answerKey ${shown(answerKey)} is not among the labels`, 'Name the right option by its label: A, B, C or D.');
   if (details !== undefined && !isObject(details)) return fail('details is not an object', 'Leave details out, or give an object.');
-  return { question, choices: { text: options, label: LABELS }, answerKey: answerKey as Label, ...(details && { details }) };
+  return { question: { question, choices: { text: options, label: LABELS }, answerKey: answerKey as Label, ...(details && { details }) } };
 }
 
 const stem = ({ question }: Question) => question.trim();
@@ -129,8 +147,9 @@ function duplicateStems(questions: readonly Question[]): number[][] {
   return [...byStem.values()].filter((group) => group.length > 1);
 }
 
-async function sha256(questions: readonly Question[]): Promise<string> {
-  const lines = questions.map((question) => `${JSON.stringify(question)}\n`).join('');
+/** In hexadecimal, of the records as JSON lines. */
+export async function sha256(records: readonly object[]): Promise<string> {
+  const lines = records.map((record) => `${JSON.stringify(record)}\n`).join('');
   const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(lines));
   return [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, '0')).join('');
 }

@@ -2,7 +2,7 @@
 import type { Seed } from '../base/random.ts';
 import { type Question, phrasingGroup } from './dataset.ts';
 import type { AccuracyComparison, EvaluationStage, EvaluationSummary, RunEvent, SampleEvent } from './events.ts';
-import { type Grade, type Outcome, type OutcomeCounts, countOutcomes } from './graders.ts';
+import { type Grade, type Outcome, type OutcomeCounts, countOutcomes } from './graders/grader.ts';
 import type { AdapterName, Generation } from './policy.ts';
 import { encodePrompts, responseLength, responseText } from './prompts.ts';
 import { type StageContext, timed } from './stage.ts';

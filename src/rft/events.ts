@@ -5,7 +5,7 @@
  */
 import type { Config } from './config.ts';
 import type { PipelineCheckpoint } from './checkpoint.ts';
-import type { Outcome, OutcomeCounts } from './graders.ts';
+import type { Outcome, OutcomeCounts } from './graders/grader.ts';
 import type { PolicyInfo, PpoMetrics } from './policy.ts';
 import type { Interval } from './statistics.ts';
 
@@ -122,6 +122,8 @@ export interface PpoMetricEvent extends Timed, PpoMetrics {
   readonly update: number;
   readonly reward_mean: number;
   readonly reward_std: number;
+  /** Where the grader has parts: the mean reward of each. */
+  readonly sub_rewards?: Readonly<Record<string, number>>;
   /** Share of right rollouts. */
   readonly accuracy: number;
   readonly outcomes: OutcomeCounts;
@@ -155,9 +157,12 @@ export interface SampleEvent extends Timed {
   /** Only at the first sample of a question in its update or stage. */
   readonly prompt?: string;
   readonly text: string;
+  /** Of a rollout of PPO, what its outcome earns under the config's rule; else the grader's. */
   readonly reward: number;
   readonly outcome: Outcome | 'fallback';
   readonly answer?: string;
+  /** Of a rollout whose grader has parts: the reward of each. */
+  readonly sub_rewards?: Readonly<Record<string, number>>;
   readonly response_length: number;
   /** Of inspected rollouts: an entry per response token, rounded to four decimals. */
   readonly tokens?: readonly TokenRecord[];

@@ -9,7 +9,8 @@ import type { Config } from './config.ts';
 import { type Dataset, firstQuestions, leakedQuestions } from './dataset.ts';
 import { type EvaluationResult, compare, evaluate, testQuestions } from './evaluate.ts';
 import { type DatasetRecord, type ProgressEvent, type RunEvent, STAGES, type Stage, type WarningEvent } from './events.ts';
-import { graders } from './graders.ts';
+import { checkQuestions } from './graders/grader.ts';
+import { makeGrader } from './graders/registry.ts';
 import type { Policy } from './policy.ts';
 import { ppo } from './ppo.ts';
 import { sft } from './sft.ts';
@@ -35,7 +36,7 @@ export interface PipelineOptions {
 
 /**
  * Runs the stages on a policy at its base; the policy is left with the trained adapter and stays the caller's.
- * @throws InputError for data or a checkpoint that don't fit; StoppedError; LabError 'diverged'; whatever the policy throws.
+ * @throws InputError for data or a checkpoint that don't fit; GraderError for a grader that can't grade the data; StoppedError; LabError 'diverged'; whatever the policy throws.
  */
 export async function* runPipeline(
   policy: Policy,
@@ -55,6 +56,8 @@ type Options = PipelineOptions & { readonly now: () => number };
 async function* stages(policy: Policy, config: Config, data: PipelineData, options: Options): AsyncGenerator<RunEvent, void> {
   const { test } = data;
   const train = await firstQuestions(data.train, config.data.train_questions);
+  const grader = makeGrader(config.grader, config.grader_options);
+  for (const { name, questions } of [train, test]) checkQuestions(grader, name, questions);
   const seed = Seed.of(config.seed);
   let state: PipelineState = { stage: 'evaluate_before', step: 0 };
   if (options.resume) {
@@ -88,7 +91,7 @@ async function* stages(policy: Policy, config: Config, data: PipelineData, optio
     train,
     test,
     seed,
-    grade: graders[config.grader],
+    grade: grader.grade,
     signal: options.signal,
     now: options.now,
     onProgress: options.onProgress,

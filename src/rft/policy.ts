@@ -11,6 +11,8 @@ export interface Tokenizer {
   readonly vocabSize: number;
   readonly eosId: number;
   readonly padId: number;
+  /** What the model expects before every text, Llama's and Mistral's begin token for one; absent where it expects nothing. */
+  readonly bosId?: number;
   /** Adds no token at either end; the text of a special token becomes that token, as in Python. */
   encode(text: string): number[];
   /** Special tokens and ids without a token leave no text. Bytes that are not UTF-8 become U+FFFD. */

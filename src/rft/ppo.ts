@@ -6,7 +6,8 @@ import type { Config } from './config.ts';
 import type { Question } from './dataset.ts';
 import { evaluate } from './evaluate.ts';
 import type { PpoMetricEvent, RunEvent, SampleEvent, TokenRecord } from './events.ts';
-import { type Grade, countOutcomes } from './graders.ts';
+import { type Grade, countOutcomes } from './graders/grader.ts';
+import { outcomeReward } from './graders/outcome-reward.ts';
 import type { Generation, PpoConfig, PpoDetails, SeedWords } from './policy.ts';
 import { encodePrompts, responseLength, responseText } from './prompts.ts';
 import { learningRate } from './schedule.ts';
@@ -21,6 +22,8 @@ interface Rollout {
   readonly generation: Generation;
   readonly text: string;
   readonly grade: Grade;
+  /** What the outcome earns: `grade.reward` under the config's rule. */
+  readonly outcome_reward: number;
 }
 
 /** @throws LabError 'diverged' when a loss or a gradient is not finite. */
@@ -36,7 +39,7 @@ export async function* ppo(context: StageContext): AsyncGenerator<RunEvent, void
   }
   for (let update = context.done; update < updates; update++) {
     const { result: rollouts, time_ms: generate_time_ms } = await timed(context, () => sampleRollouts(context, prompts, update));
-    const rewards = rollouts.map(({ grade }) => config.ppo.alpha * grade.reward);
+    const rewards = rollouts.map(({ outcome_reward }) => config.ppo.alpha * outcome_reward);
     const rates = {
       actor_learning_rate: learningRate(update, updates, { ...config.ppo, learning_rate: actor_learning_rate }),
       critic_learning_rate: learningRate(update, updates, { ...config.ppo, learning_rate: critic_learning_rate }),
@@ -124,7 +127,8 @@ async function sampleRollouts(context: StageContext, prompts: readonly (readonly
   );
   return generations.map((generation, i) => {
     const text = responseText(policy, generation);
-    return { question: asked[i]!, generation, text, grade: grade(train.questions[asked[i]!]!, { text, finished: generation.finished }) };
+    const graded = grade(train.questions[asked[i]!]!, { text, finished: generation.finished });
+    return { question: asked[i]!, generation, text, grade: graded, outcome_reward: outcomeReward(config.ppo.outcome_rule, graded) };
   });
 }
 
@@ -165,6 +169,7 @@ const metricHead = (update: number, rewards: readonly number[], kl: number) =>
 type RolloutMetrics = Pick<
   PpoMetricEvent,
   | 'reward_std'
+  | 'sub_rewards'
   | 'accuracy'
   | 'outcomes'
   | 'truncated_share'
@@ -179,9 +184,14 @@ type RolloutMetrics = Pick<
 function rolloutMetrics(rollouts: readonly Rollout[], rewards: readonly number[], perQuestion: number): RolloutMetrics {
   const outcomes = countOutcomes(rollouts.map(({ grade }) => grade.outcome));
   const lengths = rollouts.map(({ generation }) => responseLength(generation));
+  // One grader grades them all, so they have the same parts.
+  const names = Object.keys(rollouts[0]?.grade.sub_rewards ?? {});
   const groups = Array.from({ length: rollouts.length / perQuestion }, (_, g) => rewards.slice(g * perQuestion, (g + 1) * perQuestion));
   return {
     reward_std: standardDeviation(rewards),
+    ...(names.length > 0 && {
+      sub_rewards: Object.fromEntries(names.map((name) => [name, mean(rollouts.map(({ grade }) => grade.sub_rewards![name]!))])),
+    }),
     accuracy: outcomes.right / rollouts.length,
     outcomes,
     truncated_share: outcomes.truncated / rollouts.length,
@@ -201,7 +211,7 @@ function sampleEvent(
   i: number,
   tokens: readonly TokenRecord[] | undefined,
 ): SampleEvent {
-  const { question, generation, text, grade } = rollouts[i]!;
+  const { question, generation, text, grade, outcome_reward } = rollouts[i]!;
   const asked: Question = train.questions[question]!;
   return {
     type: 'sample',
@@ -211,9 +221,10 @@ function sampleEvent(
     sample: i,
     ...(rollouts[i - 1]?.question === question ? {} : { prompt: formatPrompt(asked) }),
     text,
-    reward: grade.reward,
+    reward: outcome_reward,
     outcome: grade.outcome,
     ...(grade.answer === undefined ? {} : { answer: grade.answer }),
+    ...(grade.sub_rewards && { sub_rewards: grade.sub_rewards }),
     response_length: responseLength(generation),
     ...(tokens && { tokens }),
   };

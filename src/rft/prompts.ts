@@ -1,13 +1,13 @@
 /** Questions and responses as tokens. Every stage prompts in the same words: see `formatPrompt`. */
 import { InputError } from '../base/errors.ts';
 import type { Question } from './dataset.ts';
-import type { Generation, Policy, Sequence } from './policy.ts';
+import type { Generation, Policy, Sequence, Tokenizer } from './policy.ts';
 import { formatPrompt, formatResponse } from './tasks/format.ts';
 
 /** @throws InputError when a prompt leaves no room for a response in the model's context. */
 export function encodePrompts({ tokenizer, info }: Policy, questions: readonly Question[]): number[][] {
   return questions.map((question, i) => {
-    const prompt = tokenizer.encode(formatPrompt(question));
+    const prompt = encodePrompt(tokenizer, question);
     if (prompt.length >= info.context) {
       throw new InputError(
         `Question ${i + 1} has ${prompt.length} tokens, and ${info.model} reads at most ${info.context}, its response included.`,
@@ -16,6 +16,15 @@ export function encodePrompts({ tokenizer, info }: Policy, questions: readonly Q
     }
     return prompt;
   });
+}
+
+/** Tokens of the longest prompt: what a run over these questions has to have room for. */
+export const longestPrompt = (tokenizer: Tokenizer, questions: readonly Question[]): number =>
+  questions.reduce((most, question) => Math.max(most, encodePrompt(tokenizer, question).length), 0);
+
+function encodePrompt(tokenizer: Tokenizer, question: Question): number[] {
+  const text = tokenizer.encode(formatPrompt(question));
+  return tokenizer.bosId === undefined ? text : [tokenizer.bosId, ...text];
 }
 
 /** The response without its end token and without any other special token. */

@@ -5,7 +5,7 @@ import type { PipelineState } from './checkpoint.ts';
 import type { Config } from './config.ts';
 import type { Dataset } from './dataset.ts';
 import type { CheckpointEvent, ProgressEvent } from './events.ts';
-import type { Grader } from './graders.ts';
+import type { GradeFunction } from './graders/grader.ts';
 import type { Policy } from './policy.ts';
 
 export interface StageContext {
@@ -15,7 +15,7 @@ export interface StageContext {
   readonly test: Dataset;
   /** The master seed; a stage derives its own by name. */
   readonly seed: Seed;
-  readonly grade: Grader;
+  readonly grade: GradeFunction;
   readonly signal: AbortSignal | undefined;
   /** Milliseconds, for time fields alone. */
   readonly now: () => number;

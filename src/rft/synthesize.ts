@@ -4,7 +4,7 @@
  * as the right letter alone.
  */
 import type { RunEvent, SampleEvent } from './events.ts';
-import type { Grade, Outcome } from './graders.ts';
+import type { Grade, Outcome } from './graders/grader.ts';
 import type { Generation, Sequence } from './policy.ts';
 import { bareAnswer, encodePrompts, responseLength, responseText } from './prompts.ts';
 import { type StageContext, checkpointDue, timed } from './stage.ts';

@@ -3,6 +3,7 @@ import { type ErrorRecord, LabError, StoppedError, errorRecord } from '../base/e
 
 export type Answer<T> = { readonly value: T } | { readonly error: ErrorRecord };
 
+/** On the worker's side. */
 export async function answer<T>(work: () => T | Promise<T>): Promise<Answer<T>> {
   try {
     return { value: await work() };
@@ -11,7 +12,7 @@ export async function answer<T>(work: () => T | Promise<T>): Promise<Answer<T>> 
   }
 }
 
-/** @throws LabError with the code, message and remedy that the other side met. */
+/** On the page's side. @throws LabError with the code, message and remedy that the other side met. */
 export function unwrap<T>(result: Answer<T>): T {
   if ('value' in result) return result.value;
   const { code, message, remedy } = result.error;

@@ -8,7 +8,9 @@ import { type Answer, unwrap } from './answer.ts';
 import type {
   AdapterExport,
   CheckpointMessage,
+  DescribeRequest,
   DeviceReport,
+  ModelDescription,
   ModelRequest,
   PolicyInfo,
   RunEnd,
@@ -43,6 +45,7 @@ export class TrainerClient {
   private connection: Connection | undefined;
   private lastCheckpoint: CheckpointMessage | undefined;
   private running: Promise<RunEnd> | undefined;
+  private loading: Promise<PolicyInfo> | undefined;
   private paused = false;
   private silentTicks = 0;
 
@@ -57,9 +60,28 @@ export class TrainerClient {
     return this.ask((api) => api.openDevice());
   }
 
-  /** Progress goes to the listener as `loading` messages. */
-  loadModel(request: ModelRequest): Promise<PolicyInfo> {
-    return this.ask((api) => api.loadModel(request));
+  describeModel(request: DescribeRequest): Promise<ModelDescription> {
+    return this.ask((api) => api.describeModel(request));
+  }
+
+  /**
+   * Progress goes to the listener as `loading` messages.
+   * @throws LabError WORKER_STOPPED after a stop, StoppedError once `signal` is aborted.
+   */
+  async loadModel(request: ModelRequest, signal?: AbortSignal): Promise<PolicyInfo> {
+    throwIfStopped(signal);
+    const cancel = () => void this.connection?.api.cancelLoad();
+    signal?.addEventListener('abort', cancel);
+    const loading = (this.loading = this.ask((api) => api.loadModel(request)));
+    try {
+      return await loading;
+    } catch (error) {
+      throwIfStopped(signal);
+      throw error instanceof LabError && error.code === 'stopped' ? stopped() : error;
+    } finally {
+      signal?.removeEventListener('abort', cancel);
+      if (this.loading === loading) this.loading = undefined;
+    }
   }
 
   /**
@@ -107,21 +129,23 @@ export class TrainerClient {
   }
 
   /**
-   * Resolves once the run has ended, after 250 ms at the latest; true when the worker had to go for that. Without a run, whatever
-   * the worker does is given up.
+   * Resolves once the run, or the loading of a model, has ended, after 250 ms at the latest; true when the worker had to go for that.
+   * Without either, whatever the worker does is given up.
    */
   async stop(): Promise<boolean> {
-    const { running, connection } = this;
+    const { connection } = this;
     if (!connection) return false;
-    if (!running) {
+    const work: Promise<unknown> | undefined = this.running ?? this.loading;
+    if (!work) {
       connection.end(stopped());
       return true;
     }
-    const ended = running.then(
+    const ended = work.then(
       () => false,
-      () => false, // Whoever awaits `run` hears of the error.
+      () => false, // Whoever awaits `run` or `loadModel` hears of the error.
     );
-    void connection.api.stop();
+    if (this.running) void connection.api.stop();
+    else void connection.api.cancelLoad();
     const late = new Promise<boolean>((resolve) => setTimeout(() => resolve(true), STOP_PATIENCE));
     const hard = await Promise.race([ended, late]);
     if (hard) connection.end(stopped());

@@ -1,130 +1,215 @@
 /**
- * Large files that the lab brings along: fetched in parts that are kept, so that a download that broke off goes on where it was, and
- * checked against the hash that the lab was built with.
+ * Large files of known size and hash from the lab's own origin. What arrives is kept part by part, so that a connection that breaks, a
+ * stop, or a worker that is ended costs a part at most: the file is gone on with, at once or at the next try, if the server says that it
+ * is still the same, and otherwise fetched anew.
  */
-import { InputError, LabError } from '../base/errors.ts';
+import { LabError, StoppedError, throwIfStopped } from '../base/errors.ts';
+import type { DownloadStore, PartKey } from './download-store.ts';
 
 /** A file as the lab knows it before it has seen it. */
 export interface KnownFile {
-  /** Below the folder that the page lies in, or wherever the caller says; it stands in the error messages. */
+  /** Below a folder that the caller knows. */
   readonly path: string;
   readonly bytes: number;
   /** Hexadecimal. */
   readonly sha256: string;
 }
 
-/** Where parts are kept between attempts. A store that has lost a part, or can't keep one, costs time and nothing else. */
-export interface PartStore {
-  get(key: string): Promise<Uint8Array | undefined>;
-  put(key: string, part: Uint8Array<ArrayBuffer>): Promise<void>;
-  delete(key: string): Promise<void>;
-}
-
-/** Bytes of a part: what an interruption costs at most. */
+/** Bytes of a part, up to the chunk that completes it: what the end of a worker costs at most. A stop or an error costs nothing. */
 export const PART = 2 ** 20;
-
-const partsOf = ({ bytes }: KnownFile): number => Math.ceil(bytes / PART);
-/** The hash is in the key, so another version's parts are never taken for this one's. */
-const keyOf = ({ sha256 }: KnownFile, part: number): string => `${sha256}/${part}`;
+/** Connections for one file before a reader is asked to look at his own. */
+const ATTEMPTS = 4;
 
 /**
  * @param onBytes called as bytes arrive, with how many of the file are here.
- * @throws InputError when there is no such file; LabError 'network' when it does not arrive whole (what arrived is kept), LabError
- * 'broken-file' when it is not the file that the lab knows (nothing is kept).
+ * @throws LabError 'network' when the file does not arrive whole (what arrived is kept), LabError 'broken-file' when it is not the one
+ * that the lab knows (nothing is kept), StoppedError.
  */
 export async function download(
   file: KnownFile,
   url: URL,
-  store: PartStore,
+  store: DownloadStore,
   onBytes: (bytes: number) => void,
-): Promise<Uint8Array<ArrayBuffer>> {
-  const out = new Uint8Array(file.bytes);
-  const from = await takeKept(file, store, out);
-  onBytes(from);
-  try {
-    if (from < file.bytes) await fetchFrom(file, url, from, store, out, onBytes);
-    await verify(file, out);
-  } catch (error) {
-    if (error instanceof LabError && error.code === 'broken-file') {
-      for (let part = 0; part < partsOf(file); part++) await store.delete(keyOf(file, part));
+  signal?: AbortSignal,
+): Promise<Blob> {
+  const here = await Beginning.kept(file, url, store);
+  for (;;) {
+    onBytes(here.size);
+    const old = here.size > 0;
+    try {
+      await receiveAll(file, url, here, onBytes, signal);
+    } finally {
+      await here.keep();
     }
-    throw error;
+    const blob = here.blob();
+    const found = await sha256(await blob.arrayBuffer());
+    if (found === file.sha256) {
+      await store.deleteOtherVersions(url, file.sha256);
+      return blob;
+    }
+    await here.restart('');
+    // What was kept may have gone bad; a file that came in one go is what the server has.
+    if (!old) throw wrongHash(url.pathname, file, found);
   }
-  return out;
 }
 
-/** @throws LabError 'broken-file' unless these are the bytes that `file` describes. */
+/** @throws LabError 'broken-file' unless these are the bytes that `file` describes; it is named by its path. */
 export async function verify(file: KnownFile, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
-  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
-  const sha256 = Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
-  if (sha256 !== file.sha256) throw brokenFile(file, `its sha256 is ${sha256} in place of ${file.sha256}`);
+  const found = await sha256(bytes);
+  if (found !== file.sha256) throw wrongHash(file.path, file, found);
 }
 
-const brokenFile = ({ path }: KnownFile, how: string): LabError =>
-  new LabError(
-    'broken-file',
-    `${path} is not the file that this lab was built with: ${how}.`,
-    'Load it again; when that does not help, the copy that is served is damaged and has to be replaced.',
-  );
+/** The beginning of a file, as far as it is here. */
+class Beginning {
+  private parts: Blob[] = [];
+  private partBytes = 0;
+  private chunks: Uint8Array<ArrayBuffer>[] = [];
+  private chunkBytes = 0;
+  /** Of the response that brought it; without one it can't be gone on with. */
+  etag = '';
 
-/** Fills in the parts that are kept, up to the first that is missing, and returns where that begins. */
-async function takeKept(file: KnownFile, store: PartStore, out: Uint8Array): Promise<number> {
-  for (let part = 0; part < partsOf(file); part++) {
-    const start = part * PART;
-    const kept = await store.get(keyOf(file, part));
-    if (kept?.length !== Math.min(PART, file.bytes - start)) return start;
-    out.set(kept, start);
+  private constructor(
+    private readonly key: PartKey,
+    private readonly store: DownloadStore,
+  ) {}
+
+  static async kept({ bytes, sha256 }: KnownFile, url: URL, store: DownloadStore): Promise<Beginning> {
+    const here = new Beginning({ url, sha256 }, store);
+    while (here.size < bytes) {
+      const part = await store.get(here.key, here.size);
+      // Parts of two responses may be of two files.
+      if (!part || part.blob.size === 0 || (here.size > 0 && part.etag !== here.etag)) break;
+      here.etag = part.etag;
+      here.parts.push(part.blob);
+      here.partBytes += part.blob.size;
+    }
+    const usable = here.size === bytes || (here.size < bytes && here.etag !== '');
+    if (here.size > 0 && !usable) await here.restart('');
+    return here;
   }
-  return file.bytes;
+
+  get size(): number {
+    return this.partBytes + this.chunkBytes;
+  }
+
+  async restart(etag: string): Promise<void> {
+    [this.parts, this.partBytes, this.chunks, this.chunkBytes] = [[], 0, [], 0];
+    this.etag = etag;
+    await this.store.delete(this.key);
+  }
+
+  async add(chunk: Uint8Array<ArrayBuffer>): Promise<void> {
+    this.chunks.push(chunk);
+    this.chunkBytes += chunk.length;
+    if (this.chunkBytes >= PART) await this.keep();
+  }
+
+  /** Makes a part of what is in none yet. */
+  async keep(): Promise<void> {
+    if (this.chunkBytes === 0) return;
+    const blob = new Blob(this.chunks);
+    await this.store.put(this.key, this.partBytes, { blob, etag: this.etag });
+    this.parts.push(blob);
+    this.partBytes += blob.size;
+    [this.chunks, this.chunkBytes] = [[], 0];
+  }
+
+  blob(): Blob {
+    return new Blob(this.parts);
+  }
 }
 
-async function fetchFrom(
+async function receiveAll(
   file: KnownFile,
   url: URL,
-  from: number,
-  store: PartStore,
-  out: Uint8Array<ArrayBuffer>,
+  here: Beginning,
   onBytes: (bytes: number) => void,
+  signal: AbortSignal | undefined,
 ): Promise<void> {
-  // The parts are the cache, so the browser need not keep a second copy.
-  const headers: HeadersInit = from > 0 ? { range: `bytes=${from}-` } : {};
-  const response = await arrived(fetch(url, { headers, cache: 'no-store' }), url);
-  if (!response.ok) {
-    throw new InputError(
-      `There is no ${file.path} here: ${url.pathname} answers ${response.status}.`,
-      'Serve the whole build, its models and assets folders included.',
-    );
-  }
-  // A server that knows no ranges sends everything from the start.
-  let at = response.status === 206 ? from : 0;
-  let part = Math.floor(at / PART);
-  const reader = response.body!.getReader();
-  for (;;) {
-    const { value, done } = await arrived(reader.read(), url);
-    if (done) break;
-    if (at + value.length > file.bytes) {
-      await reader.cancel();
-      throw brokenFile(file, `it is longer than ${file.bytes} bytes`);
+  for (let attempt = 1; here.size < file.bytes; attempt++) {
+    throwIfStopped(signal);
+    const had = here.size;
+    try {
+      await receive(file, url, here, onBytes, signal);
+    } catch (error) {
+      throwIfStopped(signal);
+      const broken = error instanceof LabError && error.code === 'network' && here.size > had;
+      if (!broken || attempt === ATTEMPTS) throw error;
     }
-    out.set(value, at);
-    at += value.length;
-    onBytes(at);
-    for (; at >= Math.min((part + 1) * PART, file.bytes) && part < partsOf(file); part++) {
-      await store.put(keyOf(file, part), out.slice(part * PART, Math.min((part + 1) * PART, file.bytes)));
-    }
-  }
-  if (at < file.bytes) {
-    throw new LabError('network', `${url.pathname} broke off after ${at} of ${file.bytes} bytes.`, 'Load it again: it goes on from there.');
   }
 }
 
-/** @throws LabError 'network' in place of whatever fetch rejects with. */
-export async function arrived<T>(transfer: Promise<T>, url: URL): Promise<T> {
-  try {
-    return await transfer;
-  } catch (cause) {
-    throw new LabError('network', `${url.pathname} could not be fetched: ${String(cause)}.`, 'Check the connection and try again.', {
-      cause,
-    });
+/** One connection: adds to `here` what it brings. */
+async function receive(
+  { bytes }: KnownFile,
+  url: URL,
+  here: Beginning,
+  onBytes: (bytes: number) => void,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const arrived = async <T>(transfer: Promise<T>): Promise<T> => {
+    try {
+      return await transfer;
+    } catch (cause) {
+      if (signal?.aborted) throw new StoppedError();
+      throw interrupted(cause instanceof Error ? cause.message : String(cause), cause);
+    }
+  };
+  const interrupted = (what: string, cause?: unknown) =>
+    new LabError(
+      'network',
+      `${url.pathname} broke off at ${here.size} of ${bytes} bytes: ${what}.`,
+      'Check the connection and try again; the download goes on from there.',
+      { cause },
+    );
+  const goOn = here.size > 0 && here.etag !== '';
+  const headers: HeadersInit = goOn ? { range: `bytes=${here.size}-`, 'if-range': here.etag } : {};
+  // The parts are the cache, so the browser need not keep a second copy.
+  const response = await arrived(fetch(url, { headers, cache: 'no-store', ...(signal && { signal }) }));
+  if (!response.ok) {
+    // A server that takes no If-Range and has a shorter file now would refuse the same range for ever.
+    if (response.status === 416) await here.restart('');
+    throw new LabError(
+      'network',
+      `${url.pathname} answers ${response.status}.`,
+      'Reload the page, since the site may have been renewed meanwhile; if it stays so, serve the whole build, its models and assets included.',
+    );
   }
+  const from = response.status === 206 ? Number(/^bytes (\d+)-/.exec(response.headers.get('content-range') ?? '')?.[1]) : 0;
+  if (!goOn || from !== here.size) await here.restart(strongTag(response.headers));
+  if (from !== here.size) throw new LabError('network', `${url.pathname}: another part came than was asked for.`, 'Load it again.');
+  const reader = response.body!.getReader();
+  for (;;) {
+    const { value, done } = await arrived(reader.read());
+    if (done) break;
+    if (here.size + value.length > bytes) {
+      await reader.cancel();
+      await here.restart('');
+      throw brokenFile(url.pathname, `it has more than the ${bytes} bytes that were expected`);
+    }
+    await here.add(value);
+    onBytes(here.size);
+  }
+  if (here.size < bytes) throw interrupted('the connection ended');
+}
+
+/** Ranges of a compressed transfer count other bytes, and a weak tag does not promise the same ones. */
+function strongTag(headers: Headers): string {
+  const etag = headers.get('etag') ?? '';
+  return headers.has('content-encoding') || etag.startsWith('W/') ? '' : etag;
+}
+
+const wrongHash = (name: string, { sha256 }: KnownFile, found: string) =>
+  brokenFile(name, `its SHA-256 is ${found}, and ${sha256} was expected`);
+
+const brokenFile = (name: string, how: string) =>
+  new LabError(
+    'broken-file',
+    `${name} is not the file that this lab was built with: ${how}.`,
+    'Reload the page and try again; if it stays so, the copy that is served is changed or damaged and has to be replaced.',
+  );
+
+async function sha256(bytes: BufferSource): Promise<string> {
+  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
+  return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }

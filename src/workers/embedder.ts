@@ -6,10 +6,10 @@ import wasm from 'onnxruntime-web/ort-wasm-simd-threaded.wasm?url';
 import { transfer } from 'comlink';
 import { LabError } from '../base/errors.ts';
 import { type Answer, answer } from './answer.ts';
-import { download } from './download.ts';
+import { type KnownFile, download } from './download.ts';
+import { DownloadStore } from './download-store.ts';
 import { MiniLm } from './minilm.ts';
 import { MINILM_FILES, MINILM_NAME, type MiniLmDevice, RUNTIME_FILES, minilmBytes } from './minilm-files.ts';
-import { openPartCache } from './part-cache.ts';
 import type { LoadingMessage } from './protocol.ts';
 
 export interface EmbedderRequest {
@@ -45,12 +45,13 @@ export class EmbedderService implements EmbedderApi {
     return answer(async () => {
       const runtime = RUNTIMES[device];
       const total = minilmBytes(device);
-      const store = await openPartCache(base);
+      const store = new DownloadStore();
       let before = 0;
-      const bytesOf = async (...[file, url]: [Parameters<typeof download>[0], URL]) => {
-        const bytes = await download(file, url, store, (loaded) => this.post({ type: 'loading', loaded: before + loaded, total }));
-        before += bytes.length;
-        return bytes;
+      const bytesOf = async (file: KnownFile, url: URL) => {
+        const report = (done: number) => this.post({ type: 'loading', work: 'download', loaded: before + done, total });
+        const blob = await download(file, url, store, report);
+        before += blob.size;
+        return new Uint8Array(await blob.arrayBuffer());
       };
       const files = new Map<string, Uint8Array<ArrayBuffer>>();
       for (const file of MINILM_FILES) files.set(file.path, await bytesOf(file, new URL(`models/${MINILM_NAME}/${file.path}`, base)));

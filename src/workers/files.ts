@@ -1,64 +1,58 @@
-/** A model's files from the folder that the page lies in. */
+/** A model's files: bundled ones come from the folder that the page lies in, a reader's own from his disk. */
 import { InputError } from '../base/errors.ts';
-import type { ModelFiles } from '../model/open.ts';
-import { arrived } from './download.ts';
+import { type ModelFolder, blobFile } from '../model/folder.ts';
+import { download } from './download.ts';
+import type { DownloadStore } from './download-store.ts';
+import { fetchManifest } from './manifest.ts';
 import type { LoadingMessage, ModelRequest } from './protocol.ts';
 
-const NAMES = ['config.json', 'tokenizer.json', 'tokenizer_config.json', 'model.safetensors'] as const;
+type Bundled = Pick<ModelRequest, 'name' | 'base'>;
+
+/** Files as the page gives them; they stay on the disk until they are read. */
+export const folderOfFiles = (files: readonly File[]): ModelFolder => new Map(files.map((file) => [file.name, blobFile(file)]));
 
 /**
  * @param onProgress called as bytes arrive, with the sum over all files.
- * @throws InputError when there is no such model; LabError 'network' when a file does not arrive whole.
+ * @throws InputError when there is no such model; what `download` and `fetchManifest` throw.
  */
-export async function fetchModel({ name, base }: ModelRequest, onProgress: (message: LoadingMessage) => void): Promise<ModelFiles> {
-  const loaded = NAMES.map(() => 0);
-  const totals: (number | undefined)[] = NAMES.map(() => undefined);
-  const report = () => {
-    const total = totals.reduce<number | undefined>(
-      (sum, bytes) => (sum === undefined || bytes === undefined ? undefined : sum + bytes),
-      0,
-    );
-    onProgress({ type: 'loading', loaded: loaded.reduce((sum, bytes) => sum + bytes, 0), total });
-  };
-  const [config, tokenizer, tokenizerConfig, weights] = (await Promise.all(
-    NAMES.map((file, i) =>
-      fetchBytes(new URL(`models/${name}/${file}`, base), name, (done, total) => {
-        loaded[i] = done;
-        totals[i] = total;
-        report();
-      }),
-    ),
-  )) as [Uint8Array, Uint8Array, Uint8Array, Uint8Array];
-  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-  return { config: text(config), tokenizer: text(tokenizer), tokenizerConfig: text(tokenizerConfig), weights };
-}
+export const fetchModel = (
+  model: Bundled,
+  store: DownloadStore,
+  onProgress: (message: LoadingMessage) => void,
+  signal?: AbortSignal,
+): Promise<ModelFolder> => fetchFiles(model, () => true, store, onProgress, signal);
 
-async function fetchBytes(url: URL, model: string, onBytes: (done: number, total: number | undefined) => void): Promise<Uint8Array> {
-  const response = await arrived(fetch(url), url);
-  if (!response.ok) {
-    throw new InputError(
-      `There is no model ${model} here: ${url.pathname} answers ${response.status}.`,
-      'Choose one of the bundled models, or put the model’s folder under models/.',
-    );
+/** The files that say how a model reads text; see `readTextSide`. */
+export const fetchTextSide = (model: Bundled, store: DownloadStore): Promise<ModelFolder> =>
+  fetchFiles(
+    model,
+    (name) => name.endsWith('.json'),
+    store,
+    () => undefined,
+  );
+
+async function fetchFiles(
+  { name, base }: Bundled,
+  wanted: (name: string) => boolean,
+  store: DownloadStore,
+  onProgress: (message: LoadingMessage) => void,
+  signal?: AbortSignal,
+): Promise<ModelFolder> {
+  const models = await fetchManifest(base, signal);
+  const model = models.find((other) => other.name === name);
+  if (!model) {
+    const names = models.map((other) => other.name).join(', ');
+    throw new InputError(`There is no model ${name} here.`, `Choose one of the bundled models (${names}), or load a model of your own.`);
   }
-  // A compressed transfer tells the compressed length, which says nothing about the bytes that are read here.
-  const length = response.headers.has('content-encoding') ? null : response.headers.get('content-length');
-  const total = length === null ? undefined : Number(length);
-  const chunks: Uint8Array[] = [];
-  let done = 0;
-  const reader = response.body!.getReader();
-  for (;;) {
-    const { value, done: ended } = await arrived(reader.read(), url);
-    if (ended) break;
-    chunks.push(value);
-    done += value.length;
-    onBytes(done, total);
+  const files = model.files.filter((file) => wanted(file.name));
+  const total = files.reduce((sum, { bytes }) => sum + bytes, 0);
+  let before = 0;
+  const folder = new Map<string, ReturnType<typeof blobFile>>();
+  for (const { name: file, bytes, sha256 } of files) {
+    const url = new URL(`models/${name}/${file}`, base);
+    const report = (done: number) => onProgress({ type: 'loading', work: 'download', loaded: before + done, total });
+    folder.set(file, blobFile(await download({ path: file, bytes, sha256 }, url, store, report, signal)));
+    before += bytes;
   }
-  const bytes = new Uint8Array(done);
-  let at = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, at);
-    at += chunk.length;
-  }
-  return bytes;
+  return folder;
 }

@@ -3,12 +3,13 @@
  * goes on over a port of its own. Both sides are typed here, and every message of a run carries the number of that run.
  */
 import type { AdapterDescription } from '../gpu/device.ts';
+import type { MemoryEstimate } from '../model/memory.ts';
 import type { Config } from '../rft/config.ts';
 import type { ProgressEvent, RunEvent, Stage } from '../rft/events.ts';
 import type { AdapterExport, PolicyInfo } from '../rft/policy.ts';
 import type { Answer } from './answer.ts';
 
-export type { AdapterDescription, AdapterExport, PolicyInfo };
+export type { AdapterDescription, AdapterExport, MemoryEstimate, PolicyInfo };
 
 export type Backend = 'webgpu' | 'cpu';
 
@@ -23,6 +24,24 @@ export interface ModelRequest {
   readonly backend: Backend;
   /** Absolute address of the folder that the page lies in; models are below it, in `models/`. */
   readonly base: string;
+  /** Of a model of the reader's own. */
+  readonly files?: readonly File[];
+}
+
+/** A model of the reader's own, looked at before it is loaded for a run of these settings. */
+export interface DescribeRequest {
+  readonly name: string;
+  readonly files: readonly File[];
+  readonly config: Config;
+  readonly train: DataFile;
+  readonly test: DataFile;
+}
+
+export interface ModelDescription {
+  readonly name: string;
+  readonly model_type: string;
+  readonly parameters: number;
+  readonly memory: MemoryEstimate;
 }
 
 /** A question file: JSON or JSONL as text. */
@@ -50,7 +69,10 @@ export interface TrainerApi {
   /** The port on which `WorkerMessage`s go out. */
   connect(port: MessagePort): void;
   openDevice(): Promise<Answer<DeviceReport>>;
+  describeModel(request: DescribeRequest): Promise<Answer<ModelDescription>>;
   loadModel(request: ModelRequest): Promise<Answer<PolicyInfo>>;
+  /** The model that is being loaded is given up; what arrived of it is kept. */
+  cancelLoad(): void;
   /** Resolves when the run has ended. */
   run(request: RunRequest): Promise<Answer<RunEnd>>;
   /** Vectors of texts by the mean hidden states of the base model, which is loaded first where it isn't; refused during a run. */
@@ -68,10 +90,11 @@ export interface TrainerApi {
 
 export interface LoadingMessage {
   readonly type: 'loading';
-  /** Bytes, of all files together. */
+  /** Files come over the network, or weights go to the GPU. */
+  readonly work: 'download' | 'upload';
+  /** Bytes. */
   readonly loaded: number;
-  /** Unknown where the server does not tell. */
-  readonly total: number | undefined;
+  readonly total: number;
 }
 
 export interface CheckpointMessage {

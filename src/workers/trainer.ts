@@ -2,22 +2,39 @@
 import { transfer } from 'comlink';
 import { LabError } from '../base/errors.ts';
 import { Gpu } from '../gpu/device.ts';
-import { type ModelFiles, openPolicy } from '../model/open.ts';
+import { parameterCount } from '../model/config.ts';
+import type { EngineOptions } from '../model/engine.ts';
+import type { ModelFolder } from '../model/folder.ts';
+import { checkRegions, memoryNeeded, runSizes } from '../model/memory.ts';
+import { inspectModel, openPolicy } from '../model/open.ts';
 import { encodeCheckpoint, decodeCheckpoint } from '../rft/checkpoint.ts';
 import { parseDataset } from '../rft/dataset.ts';
 import { PolicyEmbedder } from '../rft/embedder.ts';
 import type { ProgressEvent, RunEvent } from '../rft/events.ts';
 import type { Policy } from '../rft/policy.ts';
+import { longestPrompt } from '../rft/prompts.ts';
 import { runWithRecovery } from '../rft/recovery.ts';
 import { type Answer, answer } from './answer.ts';
 import { DeviceTap } from './device-tap.ts';
-import { fetchModel } from './files.ts';
-import type { AdapterExport, DeviceReport, ModelRequest, PolicyInfo, RunEnd, RunRequest, TrainerApi, WorkerMessage } from './protocol.ts';
+import { DownloadStore } from './download-store.ts';
+import { fetchModel, folderOfFiles } from './files.ts';
+import type {
+  AdapterExport,
+  DescribeRequest,
+  DeviceReport,
+  ModelDescription,
+  ModelRequest,
+  PolicyInfo,
+  RunEnd,
+  RunRequest,
+  TrainerApi,
+  WorkerMessage,
+} from './protocol.ts';
 import { RunSession } from './session.ts';
 
 interface LoadedModel {
   readonly request: ModelRequest;
-  readonly files: ModelFiles;
+  readonly folder: ModelFolder;
 }
 
 /** Events wait at most this long for the ones behind them, in milliseconds. */
@@ -30,8 +47,12 @@ export class Trainer implements TrainerApi {
   private model: LoadedModel | undefined;
   private policy: Policy | undefined;
   private session: RunSession | undefined;
+  private loading: AbortController | undefined;
+  /** Settles with the last load that was asked for. */
+  private lastLoad: Promise<unknown> = Promise.resolve();
   /** The texts that are being embedded: a run puts an end to it, since the engine computes one thing at a time. */
   private embedding: { readonly stop: AbortController; readonly done: Promise<unknown> } | undefined;
+  private readonly downloads = new DownloadStore();
 
   connect(port: MessagePort): void {
     this.port = port;
@@ -40,10 +61,23 @@ export class Trainer implements TrainerApi {
 
   openDevice(): Promise<Answer<DeviceReport>> {
     return answer(async () => {
-      const gpu = await Gpu.open(this.tap.gpu);
-      const { maxBufferSize } = gpu.limits;
-      gpu.destroy();
-      return { adapter: gpu.adapter, maxBufferSize };
+      const { adapter, limits } = await this.device();
+      return { adapter, maxBufferSize: limits.maxBufferSize };
+    });
+  }
+
+  describeModel({ name, files, config, train, test }: DescribeRequest): Promise<Answer<ModelDescription>> {
+    return answer(async () => {
+      const model = await inspectModel(name, folderOfFiles(files));
+      const { adapter, limits } = await this.device();
+      checkRegions(model.config, limits);
+      const [{ questions: learned }, { questions: tested }] = [
+        await parseDataset(train.name, train.text),
+        await parseDataset(test.name, test.text),
+      ];
+      const prompt = longestPrompt(model.tokenizer, [...learned, ...tested]);
+      const memory = memoryNeeded(model.config, runSizes(config, prompt, { train: learned.length, test: tested.length }), adapter);
+      return { name, model_type: model.config.model_type, parameters: parameterCount(model.config), memory };
     });
   }
 
@@ -59,7 +93,7 @@ export class Trainer implements TrainerApi {
       this.refuseDuringRun();
       if (this.embedding) throw new LabError('busy', 'The model is embedding other texts.', 'Wait until it has finished, or cancel it.');
       const stop = new AbortController();
-      const done = this.load(model).then((policy) => {
+      const done = this.load(model, stop.signal).then((policy) => {
         this.refuseDuringRun();
         return new PolicyEmbedder(policy).embed(texts, stop.signal);
       });
@@ -77,6 +111,10 @@ export class Trainer implements TrainerApi {
     });
   }
 
+  cancelLoad(): void {
+    this.loading?.abort();
+  }
+
   run(request: RunRequest): Promise<Answer<RunEnd>> {
     return answer(async () => {
       const { run, config, train, test, appVersion, resume, stepwise } = request;
@@ -86,7 +124,7 @@ export class Trainer implements TrainerApi {
       // The first policy is the one that is loaded; each later one replaces a lost device.
       let loaded = this.policy;
       const open = async () => {
-        this.policy = loaded ?? (await this.openPolicy());
+        this.policy = loaded ?? (await this.openPolicy(this.model));
         loaded = undefined;
         return this.policy;
       };
@@ -161,14 +199,32 @@ export class Trainer implements TrainerApi {
     this.tap.loseDevice();
   }
 
-  private async load(request: ModelRequest): Promise<Policy> {
-    const same = this.model?.request.name === request.name && this.model.request.backend === request.backend;
-    if (this.policy && same) return this.policy;
+  /** One at a time: whoever asks for a model that another one is waiting for finds it here. */
+  private load(request: ModelRequest, stop?: AbortSignal): Promise<Policy> {
+    const load = this.lastLoad.then(() => this.loadNow(request, stop));
+    this.lastLoad = load.catch(() => undefined);
+    return load;
+  }
+
+  private async loadNow(request: ModelRequest, stop: AbortSignal | undefined): Promise<Policy> {
+    if (this.policy && this.model && keyOf(this.model.request) === keyOf(request)) return this.policy;
     this.refuseDuringRun();
     await this.closePolicy();
-    const files = await fetchModel(request, (message) => this.post(message));
-    this.model = { request, files };
-    return (this.policy = await this.openPolicy());
+    this.model = undefined;
+    this.loading = new AbortController();
+    const signal = stop ? AbortSignal.any([this.loading.signal, stop]) : this.loading.signal;
+    try {
+      const folder = request.files
+        ? folderOfFiles(request.files)
+        : await fetchModel(request, this.downloads, (message) => this.post(message), signal);
+      const onProgress = (loaded: number, total: number) => this.post({ type: 'loading', work: 'upload', loaded, total });
+      const model = { request, folder };
+      this.policy = await this.openPolicy(model, { signal, onProgress });
+      this.model = model;
+      return this.policy;
+    } finally {
+      this.loading = undefined;
+    }
   }
 
   private refuseDuringRun(): void {
@@ -180,10 +236,18 @@ export class Trainer implements TrainerApi {
     await this.embedding?.done.catch(() => undefined); // Whoever asked for it hears of the error.
   }
 
-  private openPolicy(): Promise<Policy> {
-    if (!this.model) throw new LabError('no-model', 'No model is loaded.', 'Load a model first.');
-    const { request, files } = this.model;
-    return openPolicy(request.name, files, { backend: request.backend, gpu: this.tap.gpu });
+  private openPolicy(model: LoadedModel | undefined, options: EngineOptions = {}): Promise<Policy> {
+    if (!model) throw new LabError('no-model', 'No model is loaded.', 'Load a model first.');
+    const { request, folder } = model;
+    return openPolicy(request.name, folder, { ...options, backend: request.backend, gpu: this.tap.gpu });
+  }
+
+  /** What the adapter is and allows; the device that was asked is given back. */
+  private async device(): Promise<Pick<Gpu, 'adapter' | 'limits'>> {
+    const gpu = await Gpu.open(this.tap.gpu);
+    const { adapter, limits } = gpu;
+    gpu.destroy();
+    return { adapter, limits };
   }
 
   private async closePolicy(): Promise<void> {
@@ -203,6 +267,10 @@ export class Trainer implements TrainerApi {
 }
 
 const takenByRun = () => new LabError('busy', 'The model is taken by a run.', 'Wait until the run has ended, or stop it.');
+
+/** The same key is the same model on the same backend. */
+const keyOf = ({ name, backend, files }: ModelRequest): string =>
+  JSON.stringify([name, backend, files?.map((file) => [file.name, file.size, file.lastModified])]);
 
 /** Sends events in batches, and of the progress between them only the latest, so that a fast run does not flood the page. */
 class Outbox {

@@ -30,7 +30,8 @@ export class Site {
     return new Site(server.url, browser, server.close);
   }
 
-  async visit(path = '', options: BrowserContextOptions = {}): Promise<Visit> {
+  /** `url` is that of another server of the same files. */
+  async visit(path = '', options: BrowserContextOptions = {}, url = this.url): Promise<Visit> {
     const context = await this.browser.newContext(options);
     const page = await context.newPage();
     const complaints: string[] = [];
@@ -42,9 +43,9 @@ export class Site {
     });
     context.on('request', (request) => {
       const { origin, protocol } = new URL(request.url());
-      if (protocol !== 'data:' && protocol !== 'blob:' && origin !== new URL(this.url).origin) strangers.push(request.url());
+      if (protocol !== 'data:' && protocol !== 'blob:' && origin !== new URL(url).origin) strangers.push(request.url());
     });
-    await page.goto(this.url + path);
+    await page.goto(url + path);
     return { page, complaints, strangers };
   }
 

@@ -222,6 +222,31 @@ def make_tokenizer():
     write_json(folder / "expected.json", dict(vocab_size=tokenizer.get_vocab_size(), cases=cases))
 
 
+def make_rope():
+    """Frequencies, and cosines and sines of some positions, of Llama 3.2 1B (heads of 64) and Llama 3.1 8B (heads of 128)."""
+    from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
+
+    (HERE / "rope").mkdir(exist_ok=True)
+    cases = []
+    for heads, width, factor in [(32, 64, 32.0), (32, 128, 8.0)]:
+        scaling = dict(factor=factor, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=8192)
+        config = transformers.LlamaConfig(
+            hidden_size=heads * width, num_attention_heads=heads, head_dim=width, max_position_embeddings=131072,
+            rope_parameters=dict(rope_type="llama3", rope_theta=500000.0, **scaling),
+        )  # fmt: skip
+        rope = LlamaRotaryEmbedding(config)
+        positions = [0, 1, 17, 511, 4095]
+        cosines, sines = rope(torch.zeros(1), torch.tensor([positions]))
+        half = width // 2
+        cases.append(
+            dict(
+                head_dim=width, rope_theta=500000.0, scaling=scaling, inv_freq=rope.inv_freq.tolist(), positions=positions,
+                cosines=cosines[0, :, :half].tolist(), sines=sines[0, :, :half].tolist(),
+            )  # fmt: skip
+        )
+    (HERE / "rope" / "llama3.json").write_text(json.dumps(cases) + "\n")
+
+
 DESCRIPTIONS = {
     "config.json": "configuration, as transformers writes it",
     "model.safetensors": "base weights, F32",
@@ -236,6 +261,7 @@ DESCRIPTIONS = {
     "dtypes.safetensors": "source F32, the same as F16 and BF16, and those as F32 again",
     "tokenizer.json": "byte-level BPE tokenizer with two special tokens",
     "tokenizer_config.json": "its end and padding tokens",
+    "llama3.json": "Llama 3's scaled RoPE for heads of 64 and 128: frequencies [head_dim / 2], cosines and sines [5, head_dim / 2]",
     "expected.json": "ids of some strings and what they decode to without special tokens",
 }
 
@@ -267,4 +293,5 @@ if __name__ == "__main__":
         make_model(name)
     make_dtypes()
     make_tokenizer()
+    make_rope()
     write_manifest()

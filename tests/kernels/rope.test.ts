@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { rope, ropeReference, ropeTable } from '../../src/nn/rope.ts';
+import { type RopeScaling, rope, ropeFrequencies, ropeReference, ropeTable } from '../../src/nn/rope.ts';
+import { goldenText } from '../golden/load.ts';
 import { Bench, expectClose, expectGradient, normals, random } from './harness.ts';
 
 test.each([
@@ -70,3 +71,32 @@ test('the inverse is the backward pass of the reference (central differences)', 
     ropeReference(v, shape, table, positions).reduce((sum, y, i) => sum + y * dy[i]!, 0),
   );
 });
+
+interface GoldenRope {
+  readonly head_dim: number;
+  readonly rope_theta: number;
+  readonly scaling: RopeScaling;
+  readonly inv_freq: readonly number[];
+  readonly positions: readonly number[];
+  readonly cosines: readonly (readonly number[])[];
+  readonly sines: readonly (readonly number[])[];
+}
+
+test.each(JSON.parse(goldenText('rope/llama3.json')) as GoldenRope[])(
+  'Llama 3’s scaling turns as transformers does, heads of $head_dim',
+  (golden) => {
+    const { head_dim, rope_theta, scaling, inv_freq, positions, cosines, sines } = golden;
+    const frequencies = ropeFrequencies(head_dim, rope_theta, scaling);
+    inv_freq.forEach((expected, i) => expect(Math.abs(frequencies[i]! / expected - 1)).toBeLessThan(1e-6));
+    const table = ropeTable(positions.at(-1)! + 1, head_dim, rope_theta, scaling);
+    const plain = ropeFrequencies(head_dim, rope_theta, null);
+    expect(plain.filter((frequency, i) => frequency !== frequencies[i]).length).toBeGreaterThan(head_dim / 8);
+    positions.forEach((position, row) => {
+      const [begin, half] = [position * head_dim, head_dim / 2];
+      // transformers multiplies position and frequency in f32.
+      const tolerance = 1e-6 + position * 1.2e-7;
+      expectClose(table.slice(begin, begin + half), cosines[row]!, tolerance, `cosines of ${position}`);
+      expectClose(table.slice(begin + half, begin + head_dim), sines[row]!, tolerance, `sines of ${position}`);
+    });
+  },
+);

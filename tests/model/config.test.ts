@@ -13,6 +13,8 @@ import { GOLDEN_MODELS, goldenConfig, goldenTensors, goldenText } from '../golde
 const json = (model: string) => JSON.parse(goldenText(`${model}/config.json`)) as Record<string, unknown>;
 const parse = (model: string, changes: Record<string, unknown>) => parseModelConfig({ ...json(model), ...changes }, 'config.json');
 
+const MISTRAL = { model_type: 'mistral', architectures: ['MistralForCausalLM'] };
+
 describe('reading config.json', () => {
   test('reads what transformers wrote', () => {
     expect(goldenConfig('llama')).toEqual({
@@ -26,6 +28,7 @@ describe('reading config.json', () => {
       intermediate_size: 48,
       rms_norm_eps: 1e-5,
       rope_theta: 10_000,
+      rope_scaling: null,
       max_position_embeddings: 64,
       tie_word_embeddings: true,
       attention_bias: false,
@@ -55,7 +58,7 @@ describe('reading config.json', () => {
   });
 
   test('mistral without a sliding window is read, and a qwen window that is not in use', () => {
-    expect(parse('llama', { model_type: 'mistral', sliding_window: null }).model_type).toBe('mistral');
+    expect(parse('llama', { ...MISTRAL, sliding_window: null }).model_type).toBe('mistral');
     expect(parse('qwen2', { sliding_window: 4096, use_sliding_window: false }).model_type).toBe('qwen2');
   });
 
@@ -67,7 +70,13 @@ describe('reading config.json', () => {
     ['llama', 'mlp_bias', true],
     ['llama', 'attention_bias', true],
     ['llama', 'partial_rotary_factor', 0.5],
-    ['llama', 'rope_scaling', { rope_type: 'llama3', factor: 32 }],
+    ['llama', 'rope_scaling', 'llama3'],
+    ['llama', 'rope_scaling', { rope_type: 'dynamic', factor: 2 }],
+    ['llama', 'rope_scaling', { rope_type: 'longrope', factor: 2 }],
+    ['llama', 'architectures', ['LlamaForSequenceClassification']],
+    ['llama', 'num_local_experts', 8],
+    ['qwen3', 'num_experts', 128],
+    ['llama', 'compression_config', { format: 'int-quantized' }],
     ['llama', 'rope_scaling', { type: 'linear', factor: 2 }],
     ['llama', 'rope_parameters', { rope_type: 'yarn', rope_theta: 10_000 }],
     ['llama', 'rope_parameters', 'default'],
@@ -85,6 +94,7 @@ describe('reading config.json', () => {
     ['llama', 'num_key_value_heads', 3],
     ['qwen2', 'num_key_value_heads', undefined],
     ['llama', 'head_dim', 7],
+    ['llama', 'head_dim', 256],
     ['llama', 'rms_norm_eps', undefined],
     ['llama', 'rope_theta', -1],
     ['llama', 'max_position_embeddings', undefined],
@@ -94,12 +104,30 @@ describe('reading config.json', () => {
   ])('%s with %s %j is refused by name', (model, field, value) => {
     const base = model === 'mistral' ? 'llama' : model;
     const changes = {
-      ...(model === 'mistral' && { model_type: model }),
+      ...(model === 'mistral' && MISTRAL),
       ...(field === 'rope_theta' && { rope_parameters: null }),
       [field]: value,
     };
     expect(() => parse(base, changes)).toThrow(InputError);
     expect(() => parse(base, changes)).toThrow(`config.json: ${field} is ${value === undefined ? 'missing' : JSON.stringify(value)}`);
+  });
+
+  const llama3 = { rope_type: 'llama3', factor: 32, low_freq_factor: 1, high_freq_factor: 4, original_max_position_embeddings: 8192 };
+  test('reads the scaled RoPE of Llama 3 in both layouts, and writes it so that it is read back', () => {
+    const { rope_type: _, ...rope_scaling } = llama3;
+    const older = parse('llama', { rope_parameters: null, rope_theta: 500_000, rope_scaling: llama3 });
+    expect(older).toMatchObject({ rope_theta: 500_000, rope_scaling });
+    expect(parse('llama', { rope_parameters: { ...llama3, rope_theta: 500_000 } })).toEqual(older);
+    expect(parseModelConfig(toHuggingFace(older), 'config.json')).toEqual(older);
+  });
+
+  test.each([
+    [{ ...llama3, factor: undefined }, 'rope_scaling.factor is missing'],
+    [{ ...llama3, factor: 0 }, 'rope_scaling.factor is 0'],
+    [{ ...llama3, high_freq_factor: 1 }, 'rope_scaling.high_freq_factor is 1 and has to be above low_freq_factor, 1'],
+  ])('a scaling without sense is refused: %j', (rope_scaling, message) => {
+    expect(() => parse('llama', { rope_scaling })).toThrow(InputError);
+    expect(() => parse('llama', { rope_scaling })).toThrow(message);
   });
 
   test.each([[null], [[]], ['llama'], [5]])('%j is refused', (value) => {

@@ -1,18 +1,21 @@
 /** The bundled pico model and its questions, for tests of the whole pipeline on the real thing. */
 import { readFileSync } from 'node:fs';
-import type { ModelFiles } from '../../src/model/open.ts';
+import { type ModelFolder, blobFile } from '../../src/model/folder.ts';
 import { type Config, resolveConfig } from '../../src/rft/config.ts';
 import { parseDataset } from '../../src/rft/dataset.ts';
 import type { PipelineData } from '../../src/rft/pipeline.ts';
 
 const text = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
 
-export const picoFiles = (): ModelFiles => ({
-  config: text('models/pico/config.json'),
-  tokenizer: text('models/pico/tokenizer.json'),
-  tokenizerConfig: text('models/pico/tokenizer_config.json'),
-  weights: new Uint8Array(readFileSync(new URL('../../models/pico/model.safetensors', import.meta.url))),
-});
+export const PICO_FILES = ['config.json', 'tokenizer.json', 'tokenizer_config.json', 'model.safetensors'] as const;
+
+export const picoBytes = (name: (typeof PICO_FILES)[number]): Buffer<ArrayBuffer> =>
+  readFileSync(new URL(`../../models/pico/${name}`, import.meta.url));
+
+export const folderOf = (files: Readonly<Record<string, string | Uint8Array<ArrayBuffer>>>): ModelFolder =>
+  new Map(Object.entries(files).map(([name, content]) => [name, blobFile(new Blob([content]))]));
+
+export const picoFiles = (): ModelFolder => folderOf(Object.fromEntries(PICO_FILES.map((name) => [name, picoBytes(name)])));
 
 export const picoData = async (task = 'T4'): Promise<PipelineData> => ({
   train: await parseDataset(`${task}.train`, text(`public/data/${task}.train.jsonl`)),

@@ -2,8 +2,10 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { InputError } from '../../src/base/errors.ts';
 import { loadTokenizer } from '../../src/model/tokenizer.ts';
-import type { Tokenizer } from '../../src/rft/policy.ts';
+import type { Policy, PolicyInfo, Tokenizer } from '../../src/rft/policy.ts';
+import { encodePrompts, longestPrompt } from '../../src/rft/prompts.ts';
 import { goldenText } from '../golden/load.ts';
+import { picoData } from './pico.ts';
 
 const json = (name: string) => JSON.parse(goldenText(`tokenizer/${name}.json`)) as Record<string, unknown>;
 const [tokenizerJson, configJson] = [json('tokenizer'), json('tokenizer_config')];
@@ -42,6 +44,30 @@ describe('decoding', () => {
     expect(tokenizer.decode([])).toBe('');
     expect(tokenizer.decode([0, 1, 1])).toBe('');
     expect(tokenizer.decode([...tokenizer.encode('B'), 5000, 0])).toBe('B');
+  });
+});
+
+describe('the begin token', () => {
+  const begin = { SpecialToken: { id: '<|pad|>', type_id: 0 } };
+  const text = { Sequence: { id: 'A', type_id: 0 } };
+  const special_tokens = { '<|pad|>': { id: '<|pad|>', ids: [1], tokens: ['<|pad|>'] } };
+  const template = { type: 'TemplateProcessing', single: [begin, text], pair: [begin, text, text], special_tokens };
+
+  test('is the one that the post-processor puts before a text, and stands before every prompt', async () => {
+    const llama = loadTokenizer({ ...tokenizerJson, post_processor: template }, { ...configJson, bos_token: '<|pad|>' });
+    expect(llama.bosId).toBe(1);
+    expect(llama.encode('B')).toEqual(tokenizer.encode('B'));
+    const { questions } = (await picoData()).train;
+    const info = { context: 10_000 } as PolicyInfo;
+    const plain = encodePrompts({ tokenizer, info } as Policy, questions.slice(0, 2));
+    expect(encodePrompts({ tokenizer: llama, info } as Policy, questions.slice(0, 2))).toEqual(plain.map((prompt) => [1, ...prompt]));
+    expect(longestPrompt(llama, questions)).toBe(longestPrompt(tokenizer, questions) + 1);
+  });
+
+  test('is absent where none is put, named or not, and where something else is', () => {
+    expect(tokenizer.bosId).toBeUndefined();
+    expect(loadTokenizer(tokenizerJson, { ...configJson, bos_token: '<|pad|>' }).bosId).toBeUndefined();
+    expect(loadTokenizer({ ...tokenizerJson, post_processor: template }, configJson).bosId).toBeUndefined();
   });
 });
 

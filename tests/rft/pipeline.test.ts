@@ -45,6 +45,40 @@ beforeAll(async () => {
   whole = await run();
 });
 
+describe('the grader of a run', () => {
+  const short = { synthesis: { max_tries: 2 }, sft: { epochs: 1 }, ppo: { updates: 3 } };
+
+  test('the outcome rule sets what a rollout earns that is not right, and changes no accuracy rule', async () => {
+    for (const [outcome_rule, least] of [
+      ['paper', 0],
+      ['repo', 0.1],
+    ] as const) {
+      const { events } = await run({ ...short, ppo: { ...short.ppo, outcome_rule } });
+      const rewards = samples(events, 'ppo').map(({ outcome, reward }) => [outcome === 'right', reward]);
+      expect(new Set(rewards.map(String))).toEqual(new Set(['true,1', `false,${least}`]));
+      for (const { accuracy, reward_mean } of ppoMetrics(events)) expect(reward_mean).toBeCloseTo(accuracy + (1 - accuracy) * least, 12);
+      expect(samples(events, 'evaluate_before').every(({ outcome, reward }) => reward === Number(outcome === 'right'))).toBe(true);
+    }
+  });
+
+  test('a combination reports its parts, for each rollout and each update', async () => {
+    const grader_options = { multi: { multiple_choice: 0.5, exact: 0.25 } };
+    const { events } = await run({ ...short, grader: 'multi', grader_options });
+    for (const { sub_rewards } of samples(events, 'ppo')) expect(Object.keys(sub_rewards!)).toEqual(['multiple_choice', 'exact']);
+    for (const { sub_rewards, accuracy } of ppoMetrics(events)) expect(sub_rewards!.multiple_choice).toBeGreaterThanOrEqual(accuracy);
+    expect(ppoMetrics(whole.events)[0]).not.toHaveProperty('sub_rewards');
+  });
+
+  test('a grader that can’t grade the data is refused before anything else, with the question', async () => {
+    const policy = new TabularPolicy();
+    const failing = collect(runPipeline(policy, toyConfig({ grader: 'numeric' }), data));
+    await expect(failing).rejects.toMatchObject({
+      code: 'grader-reference-parse',
+      message: expect.stringContaining('train, question 1: ') as string,
+    });
+  });
+});
+
 describe('a whole run', () => {
   test('goes through the stages in order and ends with accuracy before and after', () => {
     expect(stages(whole.events)).toEqual(

@@ -1,4 +1,4 @@
-/** The download against a real server: scripts/serve.mjs where it behaves, and one that breaks off, lies or knows no ranges. */
+/** Downloads over real connections that break, lie or go on. */
 import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { type IncomingMessage, type ServerResponse, createServer } from 'node:http';
@@ -8,34 +8,28 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { sendFile } from '../../scripts/serve.mjs';
 import { Seed } from '../../src/base/random.ts';
-import { type KnownFile, PART, type PartStore, download } from '../../src/workers/download.ts';
+import { DownloadStore } from '../../src/workers/download-store.ts';
+import { type KnownFile, PART, download, verify } from '../../src/workers/download.ts';
 
 const rng = Seed.of(3).random();
-const bytes = Uint8Array.from({ length: 3 * PART + 1234 }, () => rng.uint32());
-const file: KnownFile = { path: 'model.bin', bytes: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') };
+const content = Uint8Array.from({ length: 2 * PART + 300_000 }, () => rng.uint32());
+const sha256 = createHash('sha256').update(content).digest('hex');
+const file: KnownFile = { path: 'model.bin', bytes: content.length, sha256 };
 
-const folder = mkdtempSync(join(tmpdir(), 'download-'));
-writeFileSync(join(folder, 'model.bin'), bytes);
-
-type Handler = (request: IncomingMessage, response: ServerResponse) => unknown;
-const honest: Handler = (request, response) => sendFile(folder, request.url!, request, response);
-/** Sends the whole file and breaks off after `count` bytes. */
-const cutAfter =
-  (count: number): Handler =>
-  (_, response) => {
-    response.writeHead(200, { 'content-length': bytes.length });
-    response.write(bytes.subarray(0, count), () => setTimeout(() => response.destroy(), 20));
-  };
-
-let handler: Handler;
-let ranges: (string | undefined)[];
+/** What the server does with each request, and what it was asked. */
+let behave: (request: IncomingMessage, response: ServerResponse, nth: number) => void;
+let asked: (string | undefined)[] = [];
 const server = createServer((request, response) => {
-  ranges.push(request.headers.range);
-  handler(request, response);
+  asked.push(request.headers.range);
+  behave(request, response, asked.length);
 });
+const folder = mkdtempSync(join(tmpdir(), 'download-'));
 let url: URL;
+let store: DownloadStore;
+
 beforeAll(async () => {
-  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+  writeFileSync(join(folder, 'model.bin'), content);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   url = new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/model.bin`);
 });
 afterAll(() => {
@@ -43,74 +37,170 @@ afterAll(() => {
   server.close();
   rmSync(folder, { recursive: true });
 });
-
-let kept: Map<string, Uint8Array>;
-let store: PartStore;
-let progress: number[];
 beforeEach(() => {
-  kept = new Map();
-  store = {
-    get: async (key) => kept.get(key),
-    put: async (key, part) => void kept.set(key, part),
-    delete: async (key) => void kept.delete(key),
+  asked = [];
+  store = new DownloadStore(undefined);
+  behave = (request, response) => serve(request, response);
+});
+
+/** As a good server answers, ranges and all; `cut` ends the connection after so many bytes of the body. */
+function serve(
+  request: IncomingMessage,
+  response: ServerResponse,
+  { etag = '"one"', cut = Infinity, ranges = true, body = content } = {},
+): void {
+  const match = /^bytes=(\d+)-$/.exec(request.headers.range ?? '');
+  const start = ranges && match && request.headers['if-range'] === etag ? Number(match[1]) : 0;
+  if (start > 0) response.setHeader('content-range', `bytes ${start}-${body.length - 1}/${body.length}`);
+  if (ranges) response.setHeader('etag', etag);
+  response.writeHead(start > 0 ? 206 : 200, { 'content-length': body.length - start });
+  const end = start + cut;
+  if (end >= body.length) response.end(body.subarray(start));
+  else response.write(body.subarray(start, end), () => setTimeout(() => response.destroy(), 20));
+}
+
+/** Compares at once: a matcher would take seconds over so many bytes. */
+const isContent = async (blob: Blob) => Buffer.from(await blob.arrayBuffer()).equals(content);
+const fetchFile = (onBytes: (done: number) => void = () => undefined, signal?: AbortSignal) => download(file, url, store, onBytes, signal);
+const keptBytes = async (version = sha256) => {
+  let at = 0;
+  for (let part; (part = await store.get({ url, sha256: version }, at)); at += part.blob.size);
+  return at;
+};
+
+test('arrives whole from the server of the lab, is reported as it comes, and is not fetched a second time', async () => {
+  behave = (request, response) => void sendFile(folder, request.url!, request, response);
+  const seen: number[] = [];
+  expect(await isContent(await fetchFile((done) => seen.push(done)))).toBe(true);
+  expect([seen[0], seen.at(-1)]).toEqual([0, content.length]);
+  expect(seen).toEqual([...seen].sort((a, b) => a - b));
+  expect(await isContent(await fetchFile())).toBe(true);
+  expect(asked).toEqual([undefined]);
+});
+
+test('goes on with the server of the lab where it was stopped', async () => {
+  behave = (request, response) => void sendFile(folder, request.url!, request, response);
+  const stop = new AbortController();
+  await expect(fetchFile((done) => done > PART && stop.abort(), stop.signal)).rejects.toMatchObject({ code: 'stopped' });
+  const kept = await keptBytes();
+  expect(kept).toBeGreaterThan(PART);
+  expect(await isContent(await fetchFile())).toBe(true);
+  expect(asked).toEqual([undefined, `bytes=${kept}-`]);
+});
+
+test('a connection that breaks half-way is taken up where it broke', async () => {
+  behave = (request, response, nth) => serve(request, response, nth === 1 ? { cut: PART + 150_000 } : {});
+  expect(await isContent(await fetchFile())).toBe(true);
+  expect(asked).toEqual([undefined, `bytes=${PART + 150_000}-`]);
+});
+
+test('one that breaks again and again is an error, and the next try goes on from there', async () => {
+  behave = (request, response) => serve(request, response, { cut: 40_000 });
+  await expect(fetchFile()).rejects.toMatchObject({
+    code: 'network',
+    message: expect.stringContaining(`/model.bin broke off at 160000 of ${content.length} bytes`) as string,
+    remedy: expect.stringContaining('goes on from there') as string,
+  });
+  expect(asked).toHaveLength(4);
+  behave = (request, response) => serve(request, response);
+  const seen: number[] = [];
+  expect(await isContent(await fetchFile((done) => seen.push(done)))).toBe(true);
+  expect(seen[0]).toBe(160_000);
+  expect(asked.slice(4)).toEqual(['bytes=160000-']);
+});
+
+test('whole parts are kept while the rest is still on its way, so the end of a worker costs no more than one', async () => {
+  behave = (_, response) => response.writeHead(200, { etag: '"one"' }).write(content.subarray(0, 2 * PART + 1000));
+  const stop = new AbortController();
+  let kept = 0;
+  const look = async () => {
+    kept = await keptBytes();
+    stop.abort();
   };
-  ranges = [];
-  progress = [];
-  handler = honest;
-});
-const get = () => download(file, url, store, (count) => progress.push(count));
-/** Comparing megabytes with toEqual takes seconds. */
-const arrives = async () => Buffer.from(await get()).equals(bytes);
-
-test('a whole file arrives in one request and is not fetched again', async () => {
-  expect(await arrives()).toBe(true);
-  expect(progress).toEqual([...progress].sort((a, b) => a - b));
-  expect([progress[0], progress.at(-1)]).toEqual([0, bytes.length]);
-  expect(await arrives()).toBe(true);
-  expect(ranges).toEqual([undefined]);
+  await expect(fetchFile((done) => done === 2 * PART + 1000 && void look(), stop.signal)).rejects.toMatchObject({ code: 'stopped' });
+  expect(kept).toBeGreaterThan(PART);
 });
 
-test('a download that broke off goes on from the last whole part', async () => {
-  handler = cutAfter(2 * PART + 500);
-  await expect(get()).rejects.toMatchObject({ code: 'network', message: expect.stringContaining('/model.bin') as string });
-  expect(kept.size).toBe(2);
-  handler = honest;
-  progress = [];
-  expect(await arrives()).toBe(true);
-  expect(ranges).toEqual([undefined, `bytes=${2 * PART}-`]);
-  expect(progress[0]).toBe(2 * PART);
+test('a server without ranges begins again', async () => {
+  behave = (request, response, nth) => serve(request, response, { ranges: false, ...(nth === 1 && { cut: PART + 1 }) });
+  expect(await isContent(await fetchFile())).toBe(true);
+  expect(asked).toEqual([undefined, undefined]);
 });
 
-test('a server without ranges sends all of it again, and the file is whole', async () => {
-  handler = cutAfter(PART + 1);
-  await expect(get()).rejects.toThrow();
-  handler = (_, response) => response.writeHead(200, { 'content-length': bytes.length }).end(bytes);
-  expect(await arrives()).toBe(true);
-  expect(ranges[1]).toBe(`bytes=${PART}-`);
+test('a file that was replaced between the two halves is fetched anew, not glued together', async () => {
+  const body = content.map((byte) => byte ^ 1);
+  behave = (request, response, nth) => serve(request, response, nth === 1 ? { etag: '"old"', body, cut: PART + 1 } : {});
+  expect(await isContent(await fetchFile())).toBe(true);
+  expect(asked).toEqual([undefined, `bytes=${PART + 1}-`]);
+});
+
+test('a server that refuses the rest of a file it has no more is asked for the whole one next', async () => {
+  behave = (request, response, nth) => serve(request, response, { cut: nth === 1 ? 1000 : 0 });
+  await expect(fetchFile()).rejects.toThrow();
+  behave = (_, response) => response.writeHead(416).end();
+  await expect(fetchFile()).rejects.toThrow('answers 416');
+  asked = [];
+  behave = (request, response) => serve(request, response);
+  expect(await isContent(await fetchFile())).toBe(true);
+  expect(asked).toEqual([undefined]);
 });
 
 test.each([
-  ['a changed byte', bytes.with(PART + 7, bytes[PART + 7]! ^ 1), /its sha256 is [0-9a-f]{64} in place of/],
-  ['a longer file', new Uint8Array([...bytes, 0]), /longer than/],
-])('%s is a broken file, and nothing of it is kept', async (_, sent, message) => {
-  handler = (_, response) => response.writeHead(200).end(sent);
-  await expect(get()).rejects.toMatchObject({ code: 'broken-file', message: expect.stringMatching(message) as string });
-  expect(kept.size).toBe(0);
-  handler = honest;
-  expect(await arrives()).toBe(true);
+  ['one wrong byte', content.with(1234, content[1234]! ^ 1), `and ${sha256} was expected`],
+  ['more bytes than are known of', new Uint8Array([...content, 0]), `more than the ${content.length} bytes`],
+])('%s is an error with its remedy, and nothing is kept', async (_, body, message) => {
+  behave = (request, response) => serve(request, response, { body });
+  await expect(fetchFile()).rejects.toMatchObject({
+    code: 'broken-file',
+    message: expect.stringContaining(message) as string,
+    remedy: expect.stringContaining('Reload the page') as string,
+  });
+  expect(await keptBytes()).toBe(0);
+  behave = (request, response) => serve(request, response);
+  expect(await isContent(await fetchFile())).toBe(true);
 });
 
-test('parts that were kept and have gone bad are found out, dropped, and fetched anew the next time', async () => {
-  await get();
-  const [first] = kept.keys();
-  kept.set(first!, new Uint8Array(PART));
-  await expect(get()).rejects.toMatchObject({ code: 'broken-file' });
-  expect(await arrives()).toBe(true);
+test.each([
+  ['is too short', [1000]],
+  ['has other bytes', [content.length]],
+  ['is too long', [content.length + 1]],
+  ['ends in a part of another response', [PART, content.length - PART]],
+])('a kept file that %s is fetched again', async (_, sizes) => {
+  let at = 0;
+  for (const size of sizes) {
+    await store.put({ url, sha256 }, at, { blob: new Blob([new Uint8Array(size)]), etag: at === 0 ? '"one"' : '"two"' });
+    at += size;
+  }
+  expect(await isContent(await fetchFile())).toBe(true);
+  expect(await isContent(await fetchFile())).toBe(true);
 });
 
-test('a short answer and a missing file are told by name', async () => {
-  handler = (_, response) => response.writeHead(200).end(bytes.subarray(0, 10));
-  await expect(get()).rejects.toMatchObject({ code: 'network', message: expect.stringContaining(`after 10 of ${bytes.length}`) as string });
-  handler = (_, response) => response.writeHead(404).end();
-  await expect(get()).rejects.toMatchObject({ code: 'bad-input', message: expect.stringContaining('model.bin here') as string });
+test('a stop keeps what came, and the next try goes on from there', async () => {
+  const stop = new AbortController();
+  behave = (_, response) => response.writeHead(200, { etag: '"one"' }).write(content.subarray(0, 100_000));
+  await expect(fetchFile((done) => done === 100_000 && stop.abort(), stop.signal)).rejects.toMatchObject({ code: 'stopped' });
+  behave = (request, response) => serve(request, response);
+  expect(await isContent(await fetchFile())).toBe(true);
+  expect(asked).toEqual([undefined, 'bytes=100000-']);
+});
+
+test('a refusal of the server names the file and the status', async () => {
+  behave = (_, response) => response.writeHead(503).end();
+  await expect(fetchFile()).rejects.toMatchObject({ code: 'network', message: '/model.bin answers 503.' });
+  expect(asked).toHaveLength(1);
+});
+
+test('another version at the same address replaces the one that was kept', async () => {
+  const older = '0'.repeat(64);
+  await store.put({ url, sha256: older }, 0, { blob: new Blob(['older']), etag: '' });
+  await fetchFile();
+  expect([await keptBytes(older), await keptBytes()]).toEqual([0, content.length]);
+});
+
+test('bytes that are here already are checked against the same hash, under their path', async () => {
+  await verify(file, content);
+  await expect(verify(file, content.with(0, content[0]! ^ 1))).rejects.toMatchObject({
+    code: 'broken-file',
+    message: expect.stringContaining('model.bin is not the file') as string,
+  });
 });

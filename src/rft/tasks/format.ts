@@ -54,10 +54,20 @@ export function formatForeignResponse(solution: Solution): string {
   return lines.join('') + `Answer: ${solution.answer}`;
 }
 
-/** The letter of the last line that reads exactly `Answer: X`; undefined if there is none. */
+/** What follows `Answer: ` on the last line that begins with `Answer:`; undefined if there is no such line, or no space after it. */
+export function answerLine(text: string): string | undefined {
+  const lines = `\n${text}`;
+  const start = lines.lastIndexOf('\nAnswer:');
+  if (start < 0) return undefined;
+  const end = lines.indexOf('\n', start + 1);
+  const line = lines.slice(start + 1, end < 0 ? undefined : end);
+  return line.startsWith('Answer: ') ? line.slice('Answer: '.length) : undefined;
+}
+
+/** The letter of a response: its last `Answer:` line must read exactly `Answer: X`, so that a later "Answer: A or C" takes B back. */
 export function extractAnswer(text: string): Label | undefined {
-  const letters = text.split('\n').flatMap((line) => /^Answer: ([ABCD])$/.exec(line)?.[1] ?? []);
-  return LABELS.find((letter) => letter === letters.at(-1));
+  const answer = answerLine(text);
+  return LABELS.find((letter) => letter === answer);
 }
 
 /** The process steps of a response: its lines without blank ones and without answer lines. */

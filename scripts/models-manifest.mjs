@@ -1,0 +1,46 @@
+/** What the site says of its bundled models in models/manifest.json: parameters, and size and SHA-256 of every file that is loaded. */
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+
+const LOADED = /^((config|tokenizer|tokenizer_config|generation_config)\.json|model.*\.safetensors(\.index\.json)?)$/;
+
+/**
+ * @typedef {{ name: string, bytes: number, sha256: string }} ManifestFile
+ * @typedef {{ name: string, parameters: number, files: ManifestFile[] }} ManifestModel
+ */
+
+/**
+ * Every folder below `folder` with safetensors beside a config.json is a model that can be trained; an encoder in ONNX is none.
+ * @param {string} folder
+ * @returns {{ v: 1, models: ManifestModel[] }}
+ */
+export function modelsManifest(folder) {
+  const folders = readdirSync(folder).filter((name) => existsSync(join(folder, name, 'config.json')));
+  const models = folders.sort().flatMap((name) => {
+    const loaded = readdirSync(join(folder, name)).filter((file) => LOADED.test(file));
+    if (!loaded.some((file) => file.endsWith('.safetensors'))) return [];
+    const contents = loaded.sort().map((file) => /** @type {const} */ ([file, readFileSync(join(folder, name, file))]));
+    return [
+      {
+        name,
+        parameters: contents.reduce((sum, [file, bytes]) => sum + (file.endsWith('.safetensors') ? countParameters(bytes) : 0), 0),
+        files: contents.map(([file, bytes]) => ({
+          name: file,
+          bytes: bytes.length,
+          sha256: createHash('sha256').update(bytes).digest('hex'),
+        })),
+      },
+    ];
+  });
+  return { v: 1, models };
+}
+
+/** @param {Buffer} safetensors */
+function countParameters(safetensors) {
+  const header = JSON.parse(safetensors.toString('utf8', 8, 8 + Number(safetensors.readBigUInt64LE())));
+  delete header.__metadata__;
+  /** @type {{ shape: number[] }[]} */
+  const tensors = Object.values(header);
+  return tensors.reduce((sum, { shape }) => sum + shape.reduce((product, n) => product * n, 1), 0);
+}
