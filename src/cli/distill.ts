@@ -16,7 +16,7 @@ import { writeSafetensors } from '../model/safetensors.ts';
 import { chooseLanes } from '../nn/gate.ts';
 import type { Sequence, Tokenizer } from '../rft/policy.ts';
 import { learningRate } from '../rft/schedule.ts';
-import { corpusDocument, readingDocument } from '../rft/corpus.ts';
+import { type ReadingKind, corpusDocument, readingDocument } from '../rft/corpus.ts';
 import { PICO_TASKS, TASKS } from '../rft/tasks/registry.ts';
 import type { Task } from '../rft/tasks/task.ts';
 import { modelCard } from './card.ts';
@@ -34,8 +34,8 @@ export interface Recipe {
   readonly documents: number;
   readonly learningRate: number;
   readonly weightDecay: number;
-  /** Steps at the start that are reading practice alone, and its share of the documents afterwards. */
-  readonly reading: { readonly steps: number; readonly share: number };
+  /** Reading practice (corpus.ts): the first steps are `plain` alone, then both kinds alone, then both are a share of the documents. */
+  readonly reading: { readonly plain: number; readonly both: number; readonly share: number };
 }
 
 const RECIPES: Record<string, Recipe> = {
@@ -47,7 +47,7 @@ const RECIPES: Record<string, Recipe> = {
     documents: 60_000,
     learningRate: 4e-3,
     weightDecay: 0.01,
-    reading: { steps: 600, share: 0.25 },
+    reading: { plain: 700, both: 1000, share: 0.3 },
   },
   nano: {
     tasks: TASKS,
@@ -57,7 +57,7 @@ const RECIPES: Record<string, Recipe> = {
     documents: 160_000,
     learningRate: 3e-3,
     weightDecay: 0.01,
-    reading: { steps: 500, share: 0.2 },
+    reading: { plain: 500, both: 700, share: 0.25 },
   },
 };
 
@@ -79,13 +79,13 @@ const LETTER_AND_END = 2;
 export interface Corpus {
   /** Worked questions, in buckets of like length. */
   readonly solutions: readonly Sequence[][];
-  readonly reading: readonly Sequence[];
+  readonly reading: Readonly<Record<ReadingKind, readonly Sequence[]>>;
 }
 
 /** Tokenised documents; the loss is on the responses. */
 export async function buildCorpus(recipe: Recipe, tokenizer: Tokenizer, log: (line: string) => void): Promise<Corpus> {
   const solutions: Sequence[][] = BUCKETS.map(() => []);
-  const reading: Sequence[] = [];
+  const reading: Record<ReadingKind, Sequence[]> = { plain: [], worked: [] };
   const seed = Seed.of(recipe.seed);
   let count = 0;
   const tokenize = ({ prompt, response }: { prompt: string; response: string }) => {
@@ -98,14 +98,16 @@ export async function buildCorpus(recipe: Recipe, tokenizer: Tokenizer, log: (li
     const document = tokenize(corpusDocument(seed, i, { tasks: recipe.tasks }));
     const bucket = BUCKETS.findIndex((length) => document.tokens.length <= length);
     if (bucket >= 0) solutions[bucket]!.push(document); // else longer than the context
-    if (i % 2 === 0) {
-      const { tokens } = tokenize(readingDocument(seed, i, recipe.tasks));
-      reading.push({ tokens, prompt_length: tokens.length - LETTER_AND_END });
+    if (i % 4 === 0) {
+      for (const kind of ['plain', 'worked'] as const) {
+        const { tokens } = tokenize(readingDocument(seed, i, { tasks: recipe.tasks, kind }));
+        reading[kind].push({ tokens, prompt_length: tokens.length - LETTER_AND_END });
+      }
     }
     if (i % 5000 === 4999) await new Promise((resolve) => setImmediate(resolve));
   }
   log(
-    `corpus: ${recipe.documents} worked questions and ${reading.length} to read, ${(count / 1e6).toFixed(2)} M tokens; ` +
+    `corpus: ${recipe.documents} worked questions and ${2 * reading.plain.length} to read, ${(count / 1e6).toFixed(2)} M tokens; ` +
       `by length ${solutions.map((b, i) => `<=${BUCKETS[i]}: ${b.length}`).join(', ')}`,
   );
   return { solutions, reading };
@@ -116,8 +118,12 @@ function drawBatch(seed: Seed, step: number, { solutions, reading }: Corpus, rec
   const rng = seed.derive('batch').derive(step).random();
   let rest = rng.int(solutions.reduce((sum, bucket) => sum + bucket.length, 0));
   const bucket = solutions.find((candidate) => (rest -= candidate.length) < 0)!;
-  const share = step < recipe.reading.steps ? 1 : recipe.reading.share;
-  return Array.from({ length: recipe.batch }, () => rng.pick(rng.float() < share ? reading : bucket));
+  const { plain, both, share } = recipe.reading;
+  const practice = step < plain + both ? 1 : share;
+  const workedShare = step < plain ? 0 : 0.5;
+  return Array.from({ length: recipe.batch }, () =>
+    rng.pick(rng.float() >= practice ? bucket : rng.float() < workedShare ? reading.worked : reading.plain),
+  );
 }
 
 export async function distill(args: readonly string[]): Promise<number> {

@@ -71,35 +71,42 @@ export function corpusDocument(
   };
 }
 
+/** `plain`: find x among numbers. `worked`: a question of the tasks, solved, with the result of any of its options. */
+export type ReadingKind = 'plain' | 'worked';
+
 /**
- * Reading practice: the result is told, and what remains is to find the option that holds it. Worked questions alone teach that
- * late, since it shows in one token of thirty and is often wrong there. Half of these documents are as plain as can be, to learn
- * it from; the others are worked questions whose result is that of any option, to use it in.
+ * Reading practice: the result is told, and what remains is to find the option that holds it. Worked questions alone never teach
+ * that to so small a model: it shows in one token of thirty, is often wrong there, and the numbers of the stem distract. It is
+ * learned from plain documents first, and then in the midst of worked questions.
  */
-export function readingDocument(seed: Seed, index: number, tasks: readonly Task[]): Pick<CorpusDocument, 'prompt' | 'response'> {
-  const rng = seed.derive('reading').derive(index).random();
+export function readingDocument(
+  seed: Seed,
+  index: number,
+  { tasks, kind }: { tasks: readonly Task[]; kind: ReadingKind },
+): Pick<CorpusDocument, 'prompt' | 'response'> {
+  const rng = seed.derive('reading').derive(kind).derive(index).random();
   const task = rng.pick(tasks);
   const question = task.generate(rng, { phrasing: 'A', split: 'corpus' });
   const { label } = question.choices;
-  if (rng.float() < 0.5) {
+  const at = rng.int(label.length);
+  if (kind === 'worked') {
     const { steps, answer } = task.solve(question);
-    const at = rng.int(label.length);
-    const [result, told] = [question.choices.text[label.indexOf(answer)]!, question.choices.text[at]!];
-    const end = steps.at(-1)!.lastIndexOf(`=${result}`);
-    // Options that are words do not stand in the steps; their questions are read as they are.
-    const last = end < 0 ? steps.at(-1)! : `${steps.at(-1)!.slice(0, end)}=${told}${steps.at(-1)!.slice(end + 1 + result.length)}`;
-    return {
-      prompt: formatPrompt(question),
-      response: formatResponse({ steps: [...steps.slice(0, -1), last], answer: end < 0 ? answer : label[at]! }),
-    };
+    const last = withResult(steps.at(-1)!, question.choices.text[label.indexOf(answer)]!, question.choices.text[at]!);
+    const solution = last === undefined ? { steps, answer } : { steps: [...steps.slice(0, -1), last], answer: label[at]! };
+    return { prompt: formatPrompt(question), response: formatResponse(solution) };
   }
   const text = rng.float() < 0.5 ? question.choices.text : distinctNumbers(rng, label.length);
-  const at = rng.int(text.length);
   const unit = rng.float() < 0.6 ? ` ${rng.pick(UNITS)}` : '';
   return {
     prompt: formatPrompt({ question: rng.pick(['Which option is x?', 'Find x.', 'What is x?']), choices: { label, text } }),
     response: formatResponse({ steps: [`Step 1: x=${text[at]!}${unit}`], answer: label[at]! }),
   };
+}
+
+/** The step with another result in the place of its own; undefined where the result is a word, which stands in no step. */
+function withResult(step: string, result: string, other: string): string | undefined {
+  const at = step.lastIndexOf(`=${result}`) + 1;
+  return at === 0 ? undefined : step.slice(0, at) + other + step.slice(at + result.length);
 }
 
 const UNITS = ['N', 'J', 'W', 'V', 'm', 'm/s', 'g', 'mol', 'pm', 'MPa'] as const;
