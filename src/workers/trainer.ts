@@ -209,11 +209,11 @@ export class Trainer implements TrainerApi {
   private async loadNow(request: ModelRequest, stop: AbortSignal | undefined): Promise<Policy> {
     if (this.policy && this.model && keyOf(this.model.request) === keyOf(request)) return this.policy;
     this.refuseDuringRun();
-    await this.closePolicy();
-    this.model = undefined;
     this.loading = new AbortController();
     const signal = stop ? AbortSignal.any([this.loading.signal, stop]) : this.loading.signal;
     try {
+      await this.closePolicy();
+      this.model = undefined;
       const folder = request.files
         ? folderOfFiles(request.files)
         : await fetchModel(request, this.downloads, (message) => this.post(message), signal);

@@ -36,7 +36,7 @@ describe('all-MiniLM-L6-v2', () => {
       expect(cosine(vector, golden.int8[i]!)).toBeGreaterThan(cut ? 0.999 : 0.99999);
       expect(cosine(vector, golden.f32[i]!)).toBeGreaterThan(0.999);
     });
-    expect(progress.at(-1)).toEqual({ type: 'loading', loaded: minilmBytes(device), total: minilmBytes(device) });
+    expect(progress.at(-1)).toEqual({ type: 'loading', work: 'download', loaded: minilmBytes(device), total: minilmBytes(device) });
 
     const [, again] = await embedder.embed([golden.sentences[5]!, golden.sentences[2]!]);
     expect(again).toEqual(vectors[2]);
@@ -71,6 +71,21 @@ describe('the policy', () => {
       expect(cosine(found[0]![i]!, found[1]![i]!)).toBeGreaterThan(0.99999);
     });
     expect(nearest(found[0]![0]!, found[0]!, 2)[1]!.index).toBe(2);
+  });
+
+  test('loading is given up when asked to, and two who ask for one model at once get it', async () => {
+    let downloads = 0;
+    client = new TrainerClient((message) => {
+      if (message.type === 'loading' && message.loaded === message.total && message.work === 'download') downloads++;
+    });
+    const model = { name: 'pico', backend: 'cpu', base } as const;
+    const stop = new AbortController();
+    const given = openPolicyEmbedder(client, model, stop.signal);
+    stop.abort();
+    await expect(given).rejects.toMatchObject({ code: 'stopped' });
+    const [embedder, other] = await Promise.all([openPolicyEmbedder(client, model), openPolicyEmbedder(client, model)]);
+    expect(await embedder.embed(TEXTS)).toEqual(await other.embed(TEXTS));
+    expect(downloads).toBe(1);
   });
 
   test('a run puts an end to embedding, and embedding is refused while it goes on', async () => {
