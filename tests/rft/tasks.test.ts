@@ -173,6 +173,11 @@ test.each([
   ['T6', 'Find the density in g/cm3 of Al if 4 cm3 have a mass of 10.8 g.', 'd=m/V=10.8/4=2.7 g/cm3'],
   ['T6', 'Al has a modulus of 70 GPa. What is the strain in 1/1000 if 840 N act on 6 mm2?', 'e=s/E=140/70=2 1/1000'],
   ['T6', 'Cu expands by 17 µm per m and K. What is the expansion in µm of 2 m at 30 K more?', 'x=b*T=34*30=1020 µm'],
+  ['T7', 'Atoms diffuse with 3 nm2/s. What is the mean x2 in nm2 after 8 s?', 'q=2*D*t=2*3*8=48 nm2'],
+  ['T7', 'Find the diffusivity in nm2/s if the mean x2 is 120 nm2 after 5 s.', 'D=r/2=24/2=12 nm2/s'],
+  ['T7', 'Over 4 nm, c falls by 20 per nm3. What is the flux per nm2 and s at 3 nm2/s?', 'J=D*g=3*5=15 1/nm2/s'],
+  ['T7', 'Find how many decades a barrier of 2.2 eV costs Cu in Cu at 1000 K.', 'n=Q/h=2.2/0.2=11'],
+  ['T7', 'Find how many decades of 0.12 eV Al in Al with 1.5 eV is behind C in Fe with 0.8 eV.', 'n=d/h=0.7/0.12=5.8'],
   ['T8', 'Find the tolerance factor of SrTiO3 with Sr 144, Ti 61, O 140 pm.', 't=p/q/1.41=284/201/1.41=1.00'],
   ['T8', 'Find the octahedral factor of SrTiO3 with Ti 61 pm and O 140 pm.', 'u=b/x=61/140=0.44'],
 ])('%s: %s', (id, stem, lastStep) => {

@@ -1,5 +1,6 @@
 import { InputError } from '../../base/errors.ts';
 import { chemicalCalculation } from './chemical-calculation.ts';
+import { diffusionRateAnalysis } from './diffusion-rate-analysis.ts';
 import { highSchoolPhysicsCalculation } from './high-school-physics-calculation.ts';
 import { materialCalculation } from './material-calculation.ts';
 import { moleculeStructurePrediction } from './molecule-structure-prediction.ts';
@@ -13,6 +14,7 @@ export const TASKS: readonly Task[] = [
   moleculeStructurePrediction,
   highSchoolPhysicsCalculation,
   materialCalculation,
+  diffusionRateAnalysis,
   perovskiteStabilityPrediction,
 ];
 
