@@ -160,6 +160,11 @@ describe.each(TASKS)('$id $title', (task) => {
 
 /** Worked by hand, so that the generator's own solver is not its only judge. */
 test.each([
+  ['T1', 'V39A has fitness 0.6, D40E 1.5. What fitness is expected of V39A with D40E?', 'F=a*b=0.6*1.5=0.9'],
+  ['T1', 'V39A has fitness 0.6, D40E 1.5, G41L 3. What fitness is expected of all?', 'F=p*c=0.9*3=2.7'],
+  ['T1', 'V39A has fitness 0.6, D40E 1.5, V39A with D40E 1.8. What is the epistasis as a ratio?', 'e=w/p=1.8/0.9=2'],
+  ['T1', 'Find the stability in kcal/mol with V39A and G41L if V39A costs 0.8, G41L 2.1 of 5.6.', 'G=w-d=5.6-2.9=2.7 kcal/mol'],
+  ['T1', 'Find the fitness of V54F if its reads go from 40 to 240, of wild type from 50 to 100.', 'F=r/w=6/2=3'],
   ['T3', 'What is the molar mass of CaCO3 in g/mol?', 'M=Ca+C+3*O=40+12+3*16=100 g/mol'],
   ['T3', 'How many mol are in 132 g of CO2?', 'n=m/M=132/44=3 mol'],
   ['T3', '2 L of 6 mol/L is made up to 4 L. What is the molarity in mol/L?', 'd=n/W=12/4=3 mol/L'],

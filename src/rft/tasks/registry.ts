@@ -1,6 +1,7 @@
 import { InputError } from '../../base/errors.ts';
 import { chemicalCalculation } from './chemical-calculation.ts';
 import { diffusionRateAnalysis } from './diffusion-rate-analysis.ts';
+import { gb1FitnessPrediction } from './gb1-fitness-prediction.ts';
 import { highSchoolPhysicsCalculation } from './high-school-physics-calculation.ts';
 import { materialCalculation } from './material-calculation.ts';
 import { moleculeStructurePrediction } from './molecule-structure-prediction.ts';
@@ -10,6 +11,7 @@ import type { Task } from './task.ts';
 
 /** Every task that the lab has; adding one is one file and one line here. */
 export const TASKS: readonly Task[] = [
+  gb1FitnessPrediction,
   chemicalCalculation,
   moleculeStructurePrediction,
   highSchoolPhysicsCalculation,
