@@ -165,6 +165,11 @@ test.each([
   ['T1', 'V39A has fitness 0.6, D40E 1.5, V39A with D40E 1.8. What is the epistasis as a ratio?', 'e=w/p=1.8/0.9=2'],
   ['T1', 'Find the stability in kcal/mol with V39A and G41L if V39A costs 0.8, G41L 2.1 of 5.6.', 'G=w-d=5.6-2.9=2.7 kcal/mol'],
   ['T1', 'Find the fitness of V54F if its reads go from 40 to 240, of wild type from 50 to 100.', 'F=r/w=6/2=3'],
+  ['T2', 'How many C atoms has the acid that gives OH-CH2-CH2-CO-O-CH2-CH3?', 'n=OH+CH2+CH2+CO=0+1+1+1=3'],
+  ['T2', 'How many C atoms has the acid that gives CH3-NH-CO-CH2-CH2-CN?', 'n=CO+CH2+CH2+CN=1+1+1+1=4'],
+  ['T2', 'Find how many C atoms the amine of CH3-CO-NH-CH2-CH2-CH3 has.', 'n=CH2+CH2+CH3=1+1+1=3'],
+  ['T2', 'Find the molar mass in g/mol of the acid that gives H2O and 88 g/mol with ethanol.', 'M=s-ethanol=106-46=60 g/mol'],
+  ['T2', 'Find the yield in % of a route with steps of 80, 70 and 30 %.', 'Y=p*c/100=56*30/100=16.8 %'],
   ['T3', 'What is the molar mass of CaCO3 in g/mol?', 'M=Ca+C+3*O=40+12+3*16=100 g/mol'],
   ['T3', 'How many mol are in 132 g of CO2?', 'n=m/M=132/44=3 mol'],
   ['T3', '2 L of 6 mol/L is made up to 4 L. What is the molarity in mol/L?', 'd=n/W=12/4=3 mol/L'],
@@ -193,6 +198,18 @@ test.each([
   const { steps, answer } = task.solve(question);
   expect(steps.at(-1)).toBe(`Step ${steps.length}: ${lastStep}`);
   expect(answer).toBe('C');
+});
+
+test.each([
+  ['which-acid', 'Which acid gives CH3-O-CO-CH2-CH3?', 'propanoic'],
+  ['which-acid', 'Which acid gives CH3-CO-NH-CH2-CH2-OH?', 'ethanoic'],
+  ['which-alcohol', 'Which alcohol gives CH3-CO-O-CH2-CH2-CH2-CH3?', 'butanol'],
+  ['which-alcohol', 'Which alcohol gives CH3-O-CO-CH2-CH2-CH3?', 'methanol'],
+])('T2 %s: %s %s', (subtask, stem, name) => {
+  const task = taskById('T2');
+  const made = questions(task, 100).find(({ details }) => details.subtask === subtask)!;
+  const question = { ...made, question: stem };
+  expect(option(question, task.solve(question).answer)).toBe(name);
 });
 
 test('SrTiO3 is cubic, BaTiO3 hexagonal by its factor, CaCeO3 tilted', () => {
@@ -259,6 +276,10 @@ test('numbers round half up and stay short', () => {
 });
 
 test.each([
+  ['T2', 'Which acid gives CH3-CH2-O-CH2-CH3?'],
+  ['T2', 'Which acid gives CH3-CO-O-CO-CH3?'],
+  ['T2', 'Which alcohol gives CH3-CO-CH3?'],
+  ['T2', 'Find the molar mass in g/mol of the acid that gives H2O and 88 g/mol with water.'],
   ['T3', 'What is the molar mass of XeF2 in g/mol?'],
   ['T3', 'What is the molar mass of CO2x in g/mol?'],
   ['T4', 'How many atoms are in CH3-constructor-OH?'],

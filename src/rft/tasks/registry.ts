@@ -6,12 +6,14 @@ import { highSchoolPhysicsCalculation } from './high-school-physics-calculation.
 import { materialCalculation } from './material-calculation.ts';
 import { moleculeStructurePrediction } from './molecule-structure-prediction.ts';
 import { perovskiteStabilityPrediction } from './perovskite-stability-prediction.ts';
+import { retrosynthesis } from './retrosynthesis.ts';
 import type { Question } from '../dataset.ts';
 import type { Task } from './task.ts';
 
 /** Every task that the lab has; adding one is one file and one line here. */
 export const TASKS: readonly Task[] = [
   gb1FitnessPrediction,
+  retrosynthesis,
   chemicalCalculation,
   moleculeStructurePrediction,
   highSchoolPhysicsCalculation,
