@@ -3,7 +3,7 @@ import { range } from './numbers.ts';
 
 /**
  * Activation energies of diffusion in eV, one decimal, from the kJ/mol of Callister, Materials Science and Engineering, table 5.2
- * (96.485 kJ/mol are 1 eV), and the temperatures in K at which the host is solid in that phase.
+ * (96.485 kJ/mol are 1 eV), and the temperature in K below which the host is solid in that phase.
  */
 const BARRIERS = [
   { X: 'Fe', H: 'Fe', Q: 2.6, below: 1185 },
@@ -17,8 +17,9 @@ const BARRIERS = [
 type Barrier = (typeof BARRIERS)[number];
 
 /**
- * Arrhenius: D = D0 exp(-Q / kT) = D0 / 10^(Q / h), so a barrier Q costs Q / h decades, with h = kT ln 10 = T / 5040 eV, here
- * T / 5000. These temperatures give an h of at most two places.
+ * The relations: Einstein's random walk in one dimension, mean x2 = 2 D t; Fick's first law, J = D dc/dx; and Arrhenius,
+ * D = D0 exp(-Q / kT) = D0 / 10^(Q / h), so a barrier Q costs Q / h decades, with h = kT ln 10 = T / 5040 eV, here T / 5000.
+ * These temperatures give an h of at most two places.
  */
 const TEMPERATURES = [400, 450, 500, 550, 600, 650, 700, 750, 800, 900, 1000, 1100, 1200, 1250, 1500];
 
