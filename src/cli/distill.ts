@@ -24,7 +24,7 @@ import { nodeGpu } from './dawn.ts';
 import { readTokenizer } from './models.ts';
 import { parseArgs } from 'node:util';
 
-export interface Recipe {
+interface Recipe {
   readonly tasks: readonly Task[];
   readonly seed: number;
   readonly steps: number;
@@ -62,7 +62,7 @@ const RECIPES: Record<string, Recipe> = {
 };
 
 /** How a bundled model is trained. */
-export function recipeOf(name = ''): Recipe {
+function recipeOf(name = ''): Recipe {
   const recipe = Object.hasOwn(RECIPES, name) ? RECIPES[name] : undefined;
   if (!recipe) throw new InputError(`There is no recipe for a model called "${name}".`, `Name one of ${Object.keys(RECIPES).join(', ')}.`);
   return recipe;
@@ -76,14 +76,14 @@ const BUCKETS = [96, 128, 192, 256, 512];
 /** The tokens that reading practice teaches: the letter and the end token. */
 const LETTER_AND_END = 2;
 
-export interface Corpus {
+interface Corpus {
   /** Worked questions, in buckets of like length. */
   readonly solutions: readonly Sequence[][];
   readonly reading: Readonly<Record<ReadingKind, readonly Sequence[]>>;
 }
 
 /** Tokenised documents; the loss is on the responses. */
-export async function buildCorpus(recipe: Recipe, tokenizer: Tokenizer, log: (line: string) => void): Promise<Corpus> {
+async function buildCorpus(recipe: Recipe, tokenizer: Tokenizer, log: (line: string) => void): Promise<Corpus> {
   const solutions: Sequence[][] = BUCKETS.map(() => []);
   const reading: Record<ReadingKind, Sequence[]> = { plain: [], worked: [] };
   const seed = Seed.of(recipe.seed);

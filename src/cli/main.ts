@@ -3,7 +3,6 @@ import { InputError, LabError } from '../base/errors.ts';
 import { GraderError } from '../rft/graders/grader.ts';
 import { adapter } from './adapter.ts';
 import { bench } from './bench.ts';
-import { corpus } from './corpus.ts';
 import { distill } from './distill.ts';
 import { evaluateModel } from './eval.ts';
 import { grade } from './grade.ts';
@@ -41,7 +40,6 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     run: similar,
   },
   distill: { summary: 'Train a bundled model from scratch: lab distill pico|nano [--max-minutes M].', run: distill },
-  corpus: { summary: 'Write the training text of a bundled model as tokens: lab corpus pico|nano --out PREFIX.', run: corpus },
   bench: { summary: 'Time a LoRA step, rollouts or kernels: lab bench train|rollout|kernels [--kernels] [--plain].', run: bench },
 };
 

@@ -89,7 +89,7 @@ export class Pretrainer {
 
 /**
  * Fresh weights: N(0, 1 / fan-in), those that write into the residual stream smaller by sqrt(2 * layers) (GPT-2), norms 1, biases 0.
- * At widths of a hundred GPT-2's fixed 0.02 leaves attention so even that finding an option is not learned in thousands of steps.
+ * At widths below a hundred GPT-2's fixed 0.02 leaves attention so even that finding an option is learned much later.
  */
 export function initializeWeights(config: ModelConfig, seed: Seed): Map<string, Float32Array<ArrayBuffer>> {
   const weights = new Map<string, Float32Array<ArrayBuffer>>();

@@ -75,9 +75,9 @@ export function corpusDocument(
 export type ReadingKind = 'plain' | 'worked';
 
 /**
- * Reading practice: the result is told, and what remains is to find the option that holds it. Worked questions alone never teach
- * that to so small a model: it shows in one token of thirty, is often wrong there, and the numbers of the stem distract. It is
- * learned from plain documents first, and then in the midst of worked questions.
+ * Reading practice: the result is told, and what remains is to find the option that holds it. Worked questions teach that late: it
+ * shows in one token of thirty, is often wrong there, and the numbers of the stem distract. So it is learned from plain documents
+ * first, and then in the midst of worked questions.
  */
 export function readingDocument(
   seed: Seed,

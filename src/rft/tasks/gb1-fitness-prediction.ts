@@ -50,7 +50,7 @@ const kinds: readonly Kind[] = [
     stems: {
       A: ['{X} has fitness {a}, {Y} {b}, {Z} {c}. What fitness is expected of all?', 'Find the fitness expected of all of {X} with {a}, {Y} with {b}, {Z} with {c}.'],
       B: ['If {Z} has fitness {c}, {X} {a} and {Y} {b}, what fitness is expected of all?', 'With {Z} at {c}, {Y} at {b} and {X} at {a}, what fitness is expected of all in one?'],
-      C: ['Alone, {X} scores {a}, {Y} {b} and {Z} {c}. Give the fitness of the triple mutant.', 'State the fitness of a protein with {Z} ({c}), {Y} ({b}) and {X} ({a}).'],
+      C: ['Alone, {X} scores {a}, {Y} {b}, {Z} {c}. Give the fitness of all three.', 'State the fitness with {Z} ({c}), {Y} ({b}) and {X} ({a}).'],
     }, // prettier-ignore
     words: ['X', 'Y', 'Z'],
     draw(rng) {
@@ -90,7 +90,7 @@ const kinds: readonly Kind[] = [
     stems: {
       A: ['{X} costs {a} kcal/mol, {Y} {b}. The wild type is stable by {w}. What is the stability with both?', 'Find the stability in kcal/mol with {X} and {Y} if {X} costs {a}, {Y} {b} of {w}.'],
       B: ['If of {w} kcal/mol {Y} costs {b} and {X} {a}, what stability is left with both?', 'With {X} at a cost of {a} and {Y} of {b}, how many kcal/mol are left of {w}?'],
-      C: ['Wild type unfolds at {w} kcal/mol; {X} takes away {a}, {Y} {b}. Give what both leave.', 'State the kcal/mol of a fold of {w} after {Y} took {b} and {X} {a}.'],
+      C: ['Wild type has {w} kcal/mol; {X} takes {a}, {Y} {b}. Give what is left.', 'State the kcal/mol left of {w} after {Y} took {b} and {X} {a}.'],
     }, // prettier-ignore
     words: ['X', 'Y'],
     draw(rng) {
@@ -106,7 +106,7 @@ const kinds: readonly Kind[] = [
     stems: {
       A: ['Reads of {X} go from {i} to {o}, of wild type from {I} to {O}. What is the fitness of {X}?', 'Find the fitness of {X} if its reads go from {i} to {o}, of wild type from {I} to {O}.'],
       B: ['If reads of wild type go from {I} to {O} and of {X} from {i} to {o}, what is its fitness?', 'What is the fitness of {X} with {i} to {o} reads if wild type has {I} to {O}?'],
-      C: ['Selection takes {X} from {i} to {o} reads, wild type from {I} to {O}. Give its fitness.', 'State how fit {X} is: {i} reads become {o}; {I} of wild type become {O}.'],
+      C: ['Reads of {X} go from {i} to {o}, of wild type from {I} to {O}. Give the fitness.', 'State how fit {X} is: {i} reads become {o}; {I} of wild type become {O}.'],
     }, // prettier-ignore
     words: ['X'],
     draw(rng) {
