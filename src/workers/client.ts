@@ -2,9 +2,10 @@
  * The page's side of the protocol. It outlives its worker: a worker that hangs, fails or does not stop in time is ended, the next
  * command starts another, and the last checkpoint stays here.
  */
-import { type Remote, releaseProxy, transfer, wrap } from 'comlink';
+import type { Remote } from 'comlink';
 import { LabError, throwIfStopped } from '../base/errors.ts';
 import { type Answer, unwrap } from './answer.ts';
+import { type Connection, openConnection, openPort } from './connection.ts';
 import type {
   AdapterExport,
   CheckpointMessage,
@@ -26,23 +27,13 @@ const STALL_TICKS = 120;
 
 type Listener = (message: WorkerMessage) => void;
 
-/** One worker and what belongs to it. The comlink proxy lives as long: a proxy that is collected leaves its calls unanswered. */
-interface Connection {
-  readonly worker: Worker;
-  readonly api: Remote<TrainerApi>;
-  readonly port: MessagePort;
-  /** Rejects when the worker ends, whatever it was doing. */
-  readonly ended: Promise<never>;
-  end(reason: LabError): void;
-}
-
 /** Code of the error that a command meets when its worker is ended on purpose. */
 export const WORKER_STOPPED = 'worker-stopped';
 
 const stopped = () => new LabError(WORKER_STOPPED, 'The worker was stopped.', 'Start again; a run with a checkpoint goes on from there.');
 
 export class TrainerClient {
-  private connection: Connection | undefined;
+  private connection: Connection<TrainerApi> | undefined;
   private lastCheckpoint: CheckpointMessage | undefined;
   private running: Promise<RunEnd> | undefined;
   private loading: Promise<PolicyInfo> | undefined;
@@ -165,36 +156,20 @@ export class TrainerClient {
     return unwrap(await Promise.race([command(api), ended]));
   }
 
-  private connect(): Connection {
+  private connect(): Connection<TrainerApi> {
     const worker = new Worker(new URL('./trainer.worker.ts', import.meta.url), { type: 'module', name: 'trainer' });
-    const api = wrap<TrainerApi>(worker);
-    const { port1: port, port2 } = new MessageChannel();
-    let reject: (reason: LabError) => void;
-    const ended = new Promise<never>((_, fail) => (reject = fail));
-    ended.catch(() => undefined); // It is raced against; nobody has to be waiting when the worker ends.
-    const connection: Connection = {
-      worker,
-      api,
-      port,
-      ended,
-      end: (reason) => {
-        if (this.connection === connection) this.connection = undefined;
-        reject(reason);
-        port.close();
-        api[releaseProxy]();
-        worker.terminate();
-      },
+    const failure = {
+      who: 'The training worker',
+      remedy: 'Run again, which starts a new worker; a run with a checkpoint goes on from there.',
     };
-    port.onmessage = ({ data }: MessageEvent<WorkerMessage>) => this.receive(data);
-    worker.onerror = ({ message }) =>
-      connection.end(
-        new LabError(
-          'worker-failed',
-          `The training worker failed: ${message || 'its program could not be loaded'}.`,
-          'Run again, which starts a new worker; a run with a checkpoint goes on from there.',
-        ),
-      );
-    void api.connect(transfer(port2, [port2]));
+    const connection = openConnection<TrainerApi>(worker, failure, () => {
+      if (this.connection === connection) this.connection = undefined;
+      port.close();
+    });
+    const port = openPort(
+      (other) => connection.api.connect(other),
+      ({ data }: MessageEvent<WorkerMessage>) => this.receive(data),
+    );
     return connection;
   }
 

@@ -1,23 +1,17 @@
 /** The page's side of the data worker. A file that can't be got through ends the worker, and the next one starts another. */
-import { type Remote, wrap } from 'comlink';
+import type { Remote } from 'comlink';
 import { LabError } from '../base/errors.ts';
 import type { ImportOptions } from '../rft/import/import.ts';
 import type { DataReport } from '../rft/import/report.ts';
 import { type Answer, unwrap } from './answer.ts';
+import { type Connection, openConnection } from './connection.ts';
 import type { DataApi, FileReading, ReportRequest } from './data.ts';
 
 /** Longest that one file may take, in milliseconds. */
 const PATIENCE = 60_000;
 
-interface Connection {
-  readonly api: Remote<DataApi>;
-  /** Rejects when the worker ends, whatever it was doing. */
-  readonly ended: Promise<never>;
-  end(reason: LabError): void;
-}
-
 export class DataClient {
-  private connection: Connection | undefined;
+  private connection: Connection<DataApi> | undefined;
 
   /** @throws LabError: what the file is refused for, or that reading it takes too long. */
   read(name: string, bytes: Uint8Array, options: ImportOptions): Promise<FileReading> {
@@ -48,28 +42,12 @@ export class DataClient {
     }
   }
 
-  private connect(): Connection {
+  private connect(): Connection<DataApi> {
     const worker = new Worker(new URL('./data.worker.ts', import.meta.url), { type: 'module', name: 'data' });
-    let reject: (reason: LabError) => void;
-    const ended = new Promise<never>((_, fail) => (reject = fail));
-    ended.catch(() => undefined); // It is raced against; nobody has to be waiting when the worker ends.
-    const connection: Connection = {
-      api: wrap<DataApi>(worker),
-      ended,
-      end: (reason) => {
-        if (this.connection === connection) this.connection = undefined;
-        reject(reason);
-        worker.terminate();
-      },
-    };
-    worker.onerror = ({ message }) =>
-      connection.end(
-        new LabError(
-          'worker-failed',
-          `The worker that reads files failed: ${message || 'its program could not be loaded'}.`,
-          'Choose the file again, which starts a new worker.',
-        ),
-      );
+    const failure = { who: 'The worker that reads files', remedy: 'Choose the file again, which starts a new worker.' };
+    const connection = openConnection<DataApi>(worker, failure, () => {
+      if (this.connection === connection) this.connection = undefined;
+    });
     return connection;
   }
 }

@@ -1,27 +1,20 @@
 /** The page's side: all-MiniLM-L6-v2 behind the Embedder interface, in a worker that starts with the first text. */
-import { type Remote, releaseProxy, transfer, wrap } from 'comlink';
-import { LabError, StoppedError, throwIfStopped } from '../base/errors.ts';
+import { StoppedError, throwIfStopped } from '../base/errors.ts';
 import type { Embedder, EmbedderInfo } from '../rft/embedder.ts';
 import { unwrap } from './answer.ts';
+import { type Connection, openConnection, openPort } from './connection.ts';
 import type { EmbedderApi, EmbedderRequest } from './embedder.ts';
 import { MINILM_DIMENSIONS, MINILM_NAME, minilmBytes } from './minilm-files.ts';
 import type { LoadingMessage } from './protocol.ts';
 
-interface Connection {
-  readonly worker: Worker;
-  /** Lives as long as the worker: a proxy that is collected leaves its calls unanswered. */
-  readonly api: Remote<EmbedderApi>;
-  readonly port: MessagePort;
+interface EmbedderConnection extends Connection<EmbedderApi> {
   readonly loaded: Promise<true>;
-  /** Rejects when the worker ends, whatever it was doing. */
-  readonly ended: Promise<never>;
-  end(reason: LabError): void;
 }
 
 export class MiniLmEmbedder implements Embedder {
   readonly info: EmbedderInfo;
   readonly dimensions = MINILM_DIMENSIONS;
-  private connection: Connection | undefined;
+  private connection: EmbedderConnection | undefined;
 
   /** @param onProgress called with the bytes that are here while the model loads. */
   constructor(
@@ -53,40 +46,21 @@ export class MiniLmEmbedder implements Embedder {
     this.connection?.end(new StoppedError());
   }
 
-  private connect(): Connection {
+  private connect(): EmbedderConnection {
     const worker = new Worker(new URL('./embedder.worker.ts', import.meta.url), { type: 'module', name: 'embedder' });
-    const api = wrap<EmbedderApi>(worker);
-    const { port1: port, port2 } = new MessageChannel();
-    let reject: (reason: LabError) => void;
-    const ended = new Promise<never>((_, fail) => (reject = fail));
-    ended.catch(() => undefined); // It is raced against; nobody has to be waiting when the worker ends.
-    port.onmessage = ({ data }: MessageEvent<LoadingMessage>) => this.onProgress(data);
-    void api.connect(transfer(port2, [port2]));
-    const loaded = api.load(this.request).then((result) => unwrap(result));
-    const connection: Connection = {
-      worker,
-      api,
-      port,
-      loaded,
-      ended,
-      end: (reason) => {
-        if (this.connection === connection) this.connection = undefined;
-        reject(reason);
-        port.close();
-        api[releaseProxy]();
-        worker.terminate();
-      },
-    };
+    const failure = { who: "The sentence encoder's worker", remedy: 'Try again, which starts a new worker.' };
+    const open = openConnection<EmbedderApi>(worker, failure, () => {
+      if (this.connection === connection) this.connection = undefined;
+      port.close();
+    });
+    const port = openPort(
+      (other) => open.api.connect(other),
+      ({ data }: MessageEvent<LoadingMessage>) => this.onProgress(data),
+    );
+    const loaded = open.api.load(this.request).then((result) => unwrap(result));
+    const connection = { ...open, loaded };
     // A runtime that failed to start stays failed, so the next call gets a new worker. Whoever embeds hears of the error.
     loaded.catch(() => connection.end(new StoppedError()));
-    worker.onerror = ({ message }) =>
-      connection.end(
-        new LabError(
-          'worker-failed',
-          `The sentence encoder's worker failed: ${message || 'its program could not be loaded'}.`,
-          'Try again, which starts a new worker.',
-        ),
-      );
     return connection;
   }
 }
