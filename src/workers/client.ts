@@ -37,6 +37,8 @@ export class TrainerClient {
   private lastCheckpoint: CheckpointMessage | undefined;
   private running: Promise<RunEnd> | undefined;
   private loading: Promise<PolicyInfo> | undefined;
+  /** Resolves the wait for the last message of a run. */
+  private heardOut: (() => void) | undefined;
   private paused = false;
   private silentTicks = 0;
 
@@ -76,14 +78,19 @@ export class TrainerClient {
   }
 
   /**
-   * Resolves when the run has ended by itself or by `stop`. Without `resume` the last checkpoint is dropped.
+   * Resolves when the run has ended by itself or by `stop` and the listener has had all of its messages. Without `resume` the last checkpoint is dropped.
    * @throws LabError for whatever ended it otherwise; the last checkpoint stays.
    */
   async run(request: RunRequest): Promise<RunEnd> {
     if (!request.resume) this.lastCheckpoint = undefined;
     const watch = setInterval(() => this.watch(), 1000);
     this.silentTicks = 0;
-    this.running = this.ask((api) => api.run(request)).catch((error: unknown) => {
+    const heardOut = new Promise<void>((resolve) => (this.heardOut = resolve));
+    this.running = this.ask(async (api) => {
+      const answer = await api.run(request);
+      await heardOut;
+      return answer;
+    }).catch((error: unknown) => {
       if (error instanceof LabError && error.code === WORKER_STOPPED) return 'stopped';
       throw error;
     });
@@ -176,6 +183,10 @@ export class TrainerClient {
   private receive(message: WorkerMessage): void {
     this.silentTicks = 0;
     if (message.type === 'beat') return;
+    if (message.type === 'ended') {
+      this.heardOut?.();
+      return;
+    }
     if (message.type === 'checkpoint') this.lastCheckpoint = message;
     if (message.type === 'state') this.paused = message.state === 'paused';
     this.listener(message);

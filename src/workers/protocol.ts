@@ -115,5 +115,7 @@ export type WorkerMessage =
   /** Inside one call of the policy; no part of the run's record. */
   | { readonly type: 'progress'; readonly run: number; readonly progress: ProgressEvent }
   | { readonly type: 'state'; readonly run: number; readonly state: SessionState }
+  /** The last message of a run. The answer to `run` goes another way than these messages and may overtake them. */
+  | { readonly type: 'ended'; readonly run: number }
   /** The worker's event loop turns. */
   | { readonly type: 'beat' };

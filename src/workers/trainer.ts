@@ -115,9 +115,10 @@ export class Trainer implements TrainerApi {
     this.loading?.abort();
   }
 
-  run(request: RunRequest): Promise<Answer<RunEnd>> {
-    return answer(async () => {
-      const { run, config, train, test, appVersion, resume, stepwise } = request;
+  async run(request: RunRequest): Promise<Answer<RunEnd>> {
+    const { run } = request;
+    const result = await answer<RunEnd>(async () => {
+      const { config, train, test, appVersion, resume, stepwise } = request;
       const data = { train: await parseDataset(train.name, train.text), test: await parseDataset(test.name, test.text) };
       const checkpoint = resume && decodeCheckpoint(resume);
       await this.endEmbedding();
@@ -168,6 +169,8 @@ export class Trainer implements TrainerApi {
         this.session = undefined;
       }
     });
+    this.post({ type: 'ended', run });
+    return result;
   }
 
   pause(): void {
