@@ -114,3 +114,32 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) count:
   let probability = exp(log_p);
   logits[i] = scalars.inverse_temperature * (c * (chosen - probability) - e * probability * (log_p + entropy[p]));
 }
+
+// kernel: gradient_distilled
+// The target is a mixture of the token and the distribution of a teacher over the same vocabulary (Hinton et al. 2015), q = p of the
+// teacher's logits:      dz[v] = s c (t 1[v = target] + (1 - t) q[v] - p[v])      with t = token_share
+struct Params { count: u32, vocab: u32, first: u32, token_share: f32 }
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<uniform> scalars: Scalars;
+@group(0) @binding(2) var<storage, read_write> logits: array<f32>;
+@group(0) @binding(3) var<storage, read> targets: array<u32>;
+@group(0) @binding(4) var<storage, read> lse: array<f32>;
+@group(0) @binding(5) var<storage, read> d_logprob: array<f32>;      // [positions]
+@group(0) @binding(6) var<storage, read> teacher_logits: array<f32>; // like logits
+@group(0) @binding(7) var<storage, read> teacher_lse: array<f32>;    // [positions]
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) count: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+  let i = (group.y * count.x + group.x) * 256u + lane;
+  if (i >= params.count * params.vocab) { return; }
+  let p = params.first + i / params.vocab;
+  let c = d_logprob[p];
+  if (c == 0.0) {
+    logits[i] = 0.0;
+    return;
+  }
+  let chosen = select(0.0, 1.0, i % params.vocab == targets[p]);
+  let taught = exp(scalars.inverse_temperature * teacher_logits[i] - teacher_lse[p]);
+  let wanted = params.token_share * chosen + (1.0 - params.token_share) * taught;
+  logits[i] = scalars.inverse_temperature * c * (wanted - exp(scalars.inverse_temperature * logits[i] - lse[p]));
+}

@@ -3,7 +3,7 @@ import { InputError, LabError } from '../base/errors.ts';
 import { GraderError } from '../rft/graders/grader.ts';
 import { adapter } from './adapter.ts';
 import { bench } from './bench.ts';
-import { distill } from './distill.ts';
+import { distill } from './distill/distill.ts';
 import { evaluateModel } from './eval.ts';
 import { grade } from './grade.ts';
 import { inspect } from './inspect.ts';
@@ -39,7 +39,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     summary: 'Training questions nearest to a text: lab similar --question TEXT [--task T4] [--n 3] [--embedder minilm|NAME|FOLDER].',
     run: similar,
   },
-  distill: { summary: 'Train a bundled model from scratch: lab distill pico|nano [--max-minutes M].', run: distill },
+  distill: { summary: 'Train a bundled model from scratch: lab distill pico|mini|nano|all [--max-minutes M].', run: distill },
   bench: { summary: 'Time a LoRA step, rollouts or kernels: lab bench train|rollout|kernels [--kernels] [--plain].', run: bench },
 };
 

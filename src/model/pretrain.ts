@@ -5,7 +5,7 @@ import { type ModelConfig, expectedTensors } from './config.ts';
 import type { Engine } from './engine.ts';
 import { Optimizer } from './optimizer.ts';
 import { baseLayout } from './layout.ts';
-import { type TrainedRole, Trainer } from './trainer.ts';
+import { type Teacher, type TrainedRole, Trainer } from './trainer.ts';
 
 const NO_DROPOUT = { rate: 0, seed: { hi: 0, lo: 0 } };
 
@@ -21,16 +21,14 @@ export class Pretrainer {
     private readonly engine: Engine,
     private readonly trainer: Trainer,
     private readonly role: TrainedRole,
+    private readonly teacher: Teacher | undefined,
   ) {}
 
-  static async create(engine: Engine, tokensPerMicroBatch: number): Promise<Pretrainer> {
+  /** With a teacher the model learns its token distribution as well as the text. */
+  static async create(engine: Engine, tokensPerMicroBatch: number, teacher?: Teacher): Promise<Pretrainer> {
     const optimizer = await Optimizer.create(engine, 'pretrain', engine.trunk.weights);
-    return new Pretrainer(engine, await Trainer.create(engine, tokensPerMicroBatch), {
-      key: 'pretrain',
-      adapter: undefined,
-      optimizer,
-      trains: 'base',
-    });
+    const role = { key: 'pretrain', adapter: undefined, optimizer, trains: 'base' } as const;
+    return new Pretrainer(engine, await Trainer.create(engine, tokensPerMicroBatch), role, teacher);
   }
 
   get steps(): number {
@@ -39,7 +37,7 @@ export class Pretrainer {
 
   /** One step on the negative log-likelihood of the responses, averaged over each sequence and then over sequences. */
   step(sequences: readonly Sequence[], step: OptimizerStep, signal?: AbortSignal): Promise<SftMetrics> {
-    const batch = { sequences, loss_on: 'response', loss_aggregation: 'sequence', micro_batch: 0 } as const;
+    const batch = { sequences, loss_on: 'response', loss_aggregation: 'sequence', micro_batch: 0, teacher: this.teacher } as const;
     return this.trainer.sftStep(batch, step, this.role, NO_DROPOUT, signal);
   }
 

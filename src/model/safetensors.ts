@@ -26,7 +26,7 @@ export class FileTensor implements WeightTensor {
   ) {}
 
   /** The values in a new array, converted at each read: keep the result. */
-  get data(): Float32Array {
+  get data(): Float32Array<ArrayBuffer> {
     return toFloats(this.dtype, this.bytes);
   }
 }

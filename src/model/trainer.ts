@@ -9,7 +9,7 @@ import { type Operand, type Program, type ProgramBuilder, type ScalarBlock, type
 import { ReadbackRing } from '../gpu/readback.ts';
 import { nextTokens } from '../nn/embedding.ts';
 import { dropoutKernel } from '../nn/linear.ts';
-import { lossHead, lossHeadBackward, lossHeadScalars } from '../nn/loss-head.ts';
+import { type LossHeadTeacher, lossHead, lossHeadBackward, lossHeadScalars } from '../nn/loss-head.ts';
 import {
   KL_ESTIMATORS,
   type Plane,
@@ -40,7 +40,7 @@ import type {
 import { tokenWeights } from '../rft/losses.ts';
 import type { Engine } from './engine.ts';
 import { headRegion } from './layout.ts';
-import { type AdapterUse, type ForwardState, backward, forward } from './llama.ts';
+import { type AdapterUse, type ForwardState, type Trunk, backward, forward } from './llama.ts';
 import type { Optimizer } from './optimizer.ts';
 import type { ParameterSet } from './parameters.ts';
 import { checkSequences, split } from './requests.ts';
@@ -57,6 +57,13 @@ export interface TrainedRole extends Role {
   readonly optimizer: Optimizer;
   /** What the optimizer holds. */
   readonly trains: 'adapter' | 'base';
+}
+
+/** A frozen model over the same vocabulary whose token distribution is learned; lies on the same GPU, and stays there. */
+export interface Teacher {
+  readonly trunk: Trunk;
+  /** How much of the target is the token of the text itself, 0 to 1. */
+  readonly token_share: number;
 }
 
 export class Trainer {
@@ -112,9 +119,12 @@ export class Trainer {
     return results;
   }
 
-  /** One optimizer step on the mean negative log-likelihood of the batch's target tokens. */
+  /**
+   * One optimizer step on the mean negative log-likelihood of the batch's target tokens; with a teacher, on the cross-entropy
+   * against the mixture of the token and the teacher's distribution (the reported loss stays that of the tokens).
+   */
   async sftStep(
-    batch: SftBatch & { loss_aggregation?: PpoConfig['loss_aggregation'] },
+    batch: SftBatch & { loss_aggregation?: PpoConfig['loss_aggregation']; teacher?: Teacher | undefined },
     step: OptimizerStep,
     role: TrainedRole,
     dropout: { rate: number; seed: SeedWords },
@@ -129,12 +139,19 @@ export class Trainer {
     const batches = this.cut(sequences, allRows(sequences), batch.micro_batch);
     this.engine.gpu.clear(this.statistics);
     const { rows, length } = batches;
-    const program = await this.engine.program(`${role.key} sft ${dropout.rate} ${rows}x${length} pool ${pool.id}`, async (b) => {
+    const { teacher } = batch;
+    const taught = teacher ? ' taught' : '';
+    const program = await this.engine.program(`${role.key} sft${taught} ${dropout.rate} ${rows}x${length} pool ${pool.id}`, async (b) => {
       const micro = await this.micro(batches, pool);
+      const taughtBy = teacher && this.teacherOf(b, forward(b, teacher.trunk, micro, undefined), teacher);
       const state = forward(b, this.engine.trunk, micro, adapter);
-      this.lossThrough(b, state, role, (head) => {
-        sftLoss(b, { ...micro, rollouts: pool.rollouts, ...head, statistics: this.statistics });
-      });
+      this.lossThrough(
+        b,
+        state,
+        role,
+        (head) => sftLoss(b, { ...micro, rollouts: pool.rollouts, ...head, statistics: this.statistics }),
+        taughtBy,
+      );
     });
     await this.each(batches, program, signal);
     await role.optimizer.step(step, signal);
@@ -304,9 +321,13 @@ export class Trainer {
     return value;
   }
 
+  private teacherOf(b: ProgramBuilder, state: ForwardState, { trunk, token_share }: Teacher): LossHeadTeacher {
+    const { head, lse } = this.statisticsOf(b, state, trunk);
+    return { ...head, lse, tokenShare: token_share };
+  }
+
   /** The loss head's view of a forward pass: what it needs, and the statistics that it writes. */
-  private statisticsOf(b: ProgramBuilder, state: ForwardState) {
-    const { trunk } = this.engine;
+  private statisticsOf(b: ProgramBuilder, state: ForwardState, trunk: Trunk = this.engine.trunk) {
     const { config } = trunk;
     const { rows, length, capacity, tokens, rowOf } = state.batch;
     const targets = b.tensor('targets', [state.tokens]);
@@ -335,6 +356,7 @@ export class Trainer {
     state: ForwardState,
     role: TrainedRole,
     coefficients: (head: { logprob: Operand; entropy: Operand; dLogprob: Operand; dEntropy: Operand }) => void,
+    teacher?: LossHeadTeacher,
   ): void {
     const { trunk } = this.engine;
     const { head, logprob, lse, entropy } = this.statisticsOf(b, state);
@@ -343,7 +365,7 @@ export class Trainer {
     const dHidden = b.tensor('d hidden', [state.tokens, trunk.config.hidden_size]);
     const { gradients } = role.optimizer;
     const dWeight = role.trains === 'base' ? { dWeight: gradients.view(headRegion(trunk.config)) } : {};
-    lossHeadBackward(b, { ...head, lse, entropy, dLogprob, dEntropy, dHidden, ...dWeight });
+    lossHeadBackward(b, { ...head, lse, entropy, dLogprob, dEntropy, dHidden, ...dWeight, teacher });
     backward(b, trunk, state, dHidden, role.trains === 'base' ? { base: gradients } : { adapter: gradients });
   }
 

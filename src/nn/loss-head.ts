@@ -9,7 +9,12 @@ import { kernelFamily } from '../gpu/kernel.ts';
 import { type Operand, type ProgramBuilder, type ScalarBlock, type Tensor, groups, scalarBlock } from '../gpu/program.ts';
 import { matmul } from './linear.ts';
 
-export const lossHeadKernels = kernelFamily('loss_head', source, ['statistics_plain', 'statistics_tiled', 'gradient']);
+export const lossHeadKernels = kernelFamily('loss_head', source, [
+  'statistics_plain',
+  'statistics_tiled',
+  'gradient',
+  'gradient_distilled',
+]);
 
 /** `inverse_temperature`: log-probs are of logits * inverse_temperature. */
 export const lossHeadScalars = (gpu: Gpu): Promise<ScalarBlock> => scalarBlock(gpu, lossHeadKernels.gradient, 'Scalars');
@@ -27,6 +32,19 @@ export interface LossHead {
   readonly scalars: Operand;
   /** Most positions whose logits exist at once. */
   readonly chunk?: number;
+}
+
+/** A second model over the same vocabulary, whose distribution is what the first one learns. */
+export interface LossHeadTeacher {
+  readonly width: number;
+  /** [positions, width] */
+  readonly hidden: Operand;
+  /** [vocab, width] */
+  readonly weight: Operand;
+  /** [positions], by lossHead. */
+  readonly lse: Operand;
+  /** How much of the target is the token itself, 0 to 1; the rest is the teacher's distribution. */
+  readonly tokenShare: number;
 }
 
 const LOGITS_BYTES = 8 << 20;
@@ -66,19 +84,40 @@ export function lossHead(b: ProgramBuilder, args: LossHead & { logprob: Operand;
 
 /**
  * The gradient of `sum_p dLogprob[p] logprob[p] + dEntropy[p] entropy[p]`, from the statistics of the forward pass.
+ * With a teacher, logprob[p] is the mean log-prob under its mixture with the token, and dEntropy is not looked at.
  * Overwrites dHidden [positions, width]; adds to dWeight [vocab, width] when there is one.
  */
 export function lossHeadBackward(
   b: ProgramBuilder,
-  args: LossHead & { lse: Operand; entropy: Operand; dLogprob: Operand; dEntropy: Operand; dHidden: Operand; dWeight?: Operand },
+  args: LossHead & {
+    lse: Operand;
+    entropy: Operand;
+    dLogprob: Operand;
+    dEntropy: Operand;
+    dHidden: Operand;
+    dWeight?: Operand;
+    teacher?: LossHeadTeacher | undefined;
+  },
 ): void {
-  const { width, vocab, hidden, weight, targets, scalars, lse, entropy, dLogprob, dEntropy, dHidden, dWeight } = args;
+  const { width, vocab, hidden, weight, targets, scalars, lse, entropy, dLogprob, dEntropy, dHidden, dWeight, teacher } = args;
   forEachChunk(b, args, (logits, { first, count }) => {
-    b.dispatch(lossHeadKernels.gradient, {
-      params: { count, vocab, first },
-      bind: { scalars, logits, targets, lse, entropy, d_logprob: dLogprob, d_entropy: dEntropy },
-      grid: groups(count * vocab, 256),
-    });
+    const grid = groups(count * vocab, 256);
+    if (teacher) {
+      const taught = b.tensor('teacher logits', [count, vocab]);
+      const { width: k, hidden: a, weight: from, lse: teacher_lse, tokenShare: token_share } = teacher;
+      matmul(b, { variant: 'nt', m: count, n: vocab, k, a, aOffset: first * k, b: from, c: taught });
+      b.dispatch(lossHeadKernels.gradient_distilled, {
+        params: { count, vocab, first, token_share },
+        bind: { scalars, logits, targets, lse, d_logprob: dLogprob, teacher_logits: taught, teacher_lse },
+        grid,
+      });
+    } else {
+      b.dispatch(lossHeadKernels.gradient, {
+        params: { count, vocab, first },
+        bind: { scalars, logits, targets, lse, entropy, d_logprob: dLogprob, d_entropy: dEntropy },
+        grid,
+      });
+    }
     const offset = first * width;
     matmul(b, { variant: 'nn', m: count, n: width, k: vocab, a: logits, b: weight, c: dHidden, cOffset: offset });
     if (dWeight) {
@@ -149,22 +188,28 @@ export function lossHeadBackwardReference(
     readonly dLogprob: Float64Array;
     readonly dEntropy: Float64Array;
     readonly dWeight?: Float64Array;
+    readonly teacher?: Pick<LossHeadInput, 'hidden' | 'weight' | 'width'> & Pick<LossHeadTeacher, 'tokenShare'>;
   },
 ): Float64Array {
-  const { hidden, weight, targets, width, inverseTemperature, lse, entropy, dLogprob, dEntropy, dWeight } = input;
+  const { hidden, weight, targets, width, inverseTemperature, lse, entropy, dLogprob, dEntropy, dWeight, teacher } = input;
   const logits = new Float64Array(weight.length / width);
+  const taughtLogits = new Float64Array(logits.length);
+  const taught = teacher && { ...teacher, targets, inverseTemperature };
+  const taughtLse = taught && lossHeadReference(taught).lse;
   const dHidden = new Float64Array(hidden.length);
   for (let p = 0; p < targets.length; p++) {
     const c = dLogprob[p]!;
-    const e = dEntropy[p]!;
+    const e = taught ? 0 : dEntropy[p]!;
     if (c === 0 && e === 0) continue;
     scaledLogits(input, p, logits);
+    if (taught) scaledLogits(taught, p, taughtLogits);
     const row = p * width;
     for (let v = 0; v < logits.length; v++) {
       const logP = logits[v]! - lse[p]!;
       const probability = Math.exp(logP);
       const chosen = v === targets[p] ? 1 : 0;
-      const dz = inverseTemperature * (c * (chosen - probability) - e * probability * (logP + entropy[p]!));
+      const wanted = taught ? taught.tokenShare * chosen + (1 - taught.tokenShare) * Math.exp(taughtLogits[v]! - taughtLse![p]!) : chosen;
+      const dz = inverseTemperature * (c * (wanted - probability) - e * probability * (logP + entropy[p]!));
       const at = v * width;
       for (let j = 0; j < width; j++) dHidden[row + j]! += dz * weight[at + j]!;
       if (dWeight) for (let j = 0; j < width; j++) dWeight[at + j]! += dz * hidden[row + j]!;

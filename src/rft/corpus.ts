@@ -71,13 +71,17 @@ export function corpusDocument(
   };
 }
 
-/** `plain`: find x among numbers. `worked`: a question of the tasks, solved, with the result of any of its options. */
-export type ReadingKind = 'plain' | 'worked';
+/**
+ * `numbers`: find x among short numbers. `options`: find x among the options of a question of the tasks. `worked`: such a question,
+ * solved, with the result of any of its options.
+ */
+export const READING_KINDS = ['numbers', 'options', 'worked'] as const;
+export type ReadingKind = (typeof READING_KINDS)[number];
 
 /**
  * Reading practice: the result is told, and what remains is to find the option that holds it. Worked questions teach that late: it
- * shows in one token of thirty, is often wrong there, and the numbers of the stem distract. So it is learned from plain documents
- * first, and then in the midst of worked questions.
+ * shows in one token of thirty, is often wrong there, and the numbers of the stem distract. So it is learned from one kind after
+ * the other, the plainest first.
  */
 export function readingDocument(
   seed: Seed,
@@ -95,7 +99,7 @@ export function readingDocument(
     const solution = last === undefined ? { steps, answer } : { steps: [...steps.slice(0, -1), last], answer: label[at]! };
     return { prompt: formatPrompt(question), response: formatResponse(solution) };
   }
-  const text = rng.float() < 0.5 ? question.choices.text : distinctNumbers(rng, label.length);
+  const text = kind === 'options' ? question.choices.text : distinctNumbers(rng, label.length);
   const unit = rng.float() < 0.6 ? ` ${rng.pick(UNITS)}` : '';
   return {
     prompt: formatPrompt({ question: rng.pick(['Which option is x?', 'Find x.', 'What is x?']), choices: { label, text } }),

@@ -78,6 +78,51 @@ describe.each(LANES)('loss head, %s', (lane) => {
     expect(out.frozen).toEqual(out.dHidden);
   });
 
+  test.each(shapes)('learns a mixture of token and teacher, $positions x $width, vocabulary $vocab, chunks of $chunk', async (shape) => {
+    const { positions, width, vocab, chunk } = shape;
+    const input = problem(`distilled loss head ${positions} ${vocab}`, positions, width, vocab);
+    if (positions > 1) input.dLogprob[1] = 0;
+    const wide = problem(`teacher ${positions} ${vocab}`, positions, width + 4, vocab);
+    const teacher = { hidden: wide.hidden, weight: wide.weight, width: width + 4, tokenShare: 0.25 };
+    const bench = await Bench.open(lane);
+    const scalars = await lossHeadScalars(bench.gpu);
+    scalars.write({ inverse_temperature: inverseTemperature });
+    const targets = await bench.input('targets', input.targets);
+    const common = { positions, vocab, scalars, targets, ...(chunk !== undefined && { chunk }) };
+    const student = {
+      ...common,
+      width,
+      hidden: await bench.input('hidden', input.hidden),
+      weight: await bench.input('weight', input.weight),
+    };
+    const taught = {
+      ...common,
+      width: teacher.width,
+      hidden: await bench.input('taught hidden', teacher.hidden),
+      weight: await bench.input('taught weight', teacher.weight),
+    };
+    const statistics = async (name: string) => ({
+      logprob: await bench.output(`${name} logprob`, positions),
+      lse: await bench.output(`${name} lse`, positions),
+      entropy: await bench.output(`${name} entropy`, positions),
+    });
+    const [ours, theirs] = [await statistics('own'), await statistics('taught')];
+    const dHidden = await bench.output('dHidden', positions * width);
+    const dWeight = await bench.output('dWeight', vocab * width, new Float64Array(vocab * width));
+    lossHead(bench.builder, { ...student, ...ours });
+    lossHead(bench.builder, { ...taught, ...theirs });
+    const { lse, entropy } = ours;
+    const dLogprob = await bench.input('c', input.dLogprob);
+    const by = { ...taught, lse: theirs.lse, tokenShare: teacher.tokenShare };
+    lossHeadBackward(bench.builder, { ...student, lse, entropy, dLogprob, dEntropy: dLogprob, dHidden, dWeight, teacher: by });
+    const out = await bench.run();
+
+    const expectedWeight = new Float64Array(vocab * width);
+    const backward = { ...input, ...lossHeadReference(input), dWeight: expectedWeight, teacher };
+    expectClose(out.dHidden!, lossHeadBackwardReference(backward));
+    expectClose(out.dWeight!, expectedWeight);
+  });
+
   test('confident rows and huge logits keep their digits, and an untrained position with broken statistics gets exact zeros', async () => {
     const [positions, width, vocab] = [3, 2, 77];
     const weight = new Float64Array(vocab * width);

@@ -1,6 +1,14 @@
 import { expect, test } from 'vitest';
 import { Seed } from '../../src/base/random.ts';
-import { CLEAN_SHARES, corpusDocument, DEFAULT_SHARES, type CorpusDocument, type Quality, readingDocument } from '../../src/rft/corpus.ts';
+import {
+  CLEAN_SHARES,
+  corpusDocument,
+  DEFAULT_SHARES,
+  type CorpusDocument,
+  type Quality,
+  READING_KINDS,
+  readingDocument,
+} from '../../src/rft/corpus.ts';
 import { END_OF_EXAMPLES, extractAnswer, formatPrompt, splitSteps } from '../../src/rft/tasks/format.ts';
 import { PICO_TASKS, taskOfQuestion, TASKS } from '../../src/rft/tasks/registry.ts';
 import { frozenQuestions } from '../../scripts/freeze-questions.ts';
@@ -68,11 +76,11 @@ test('options choose tasks, shares and few-shot documents', () => {
   }
 });
 
-test.each(['plain', 'worked'] as const)('%s reading practice ends in the letter of the option that its last step names', (kind) => {
+test.each(READING_KINDS)('%s reading practice ends in the letter of the option that its last step names', (kind) => {
   for (let i = 0; i < 400; i++) {
     const { prompt, response } = readingDocument(seed, i, { tasks: TASKS, kind });
     expect(readingDocument(seed, i, { tasks: TASKS, kind })).toEqual({ prompt, response });
-    expect(/^Question: (Which option is x|Find x|What is x)/.test(prompt)).toBe(kind === 'plain');
+    expect(/^Question: (Which option is x|Find x|What is x)/.test(prompt)).toBe(kind !== 'worked');
     const told = /=([^=\s]+)(?: \S+)?$/.exec(splitSteps(response).at(-1)!)![1]!;
     const options = new Map([...prompt.matchAll(/^([A-D])\. (.*)$/gm)].map(([, letter, text]) => [text, letter]));
     expect(options.size).toBe(4);

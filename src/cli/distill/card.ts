@@ -1,10 +1,10 @@
 /** The card of a bundled model: what it is, how it was made, and what it can do, every figure from the run that wrote it. */
-import { openPolicy } from '../model/open.ts';
-import type { Task } from '../rft/tasks/task.ts';
-import type { Interval } from '../rft/statistics.ts';
-import { nodeGpu } from './dawn.ts';
-import { readModelFolder } from './models.ts';
-import { type EvaluationOptions, type TaskAccuracy, evaluateTask } from './eval.ts';
+import { openPolicy } from '../../model/open.ts';
+import type { Task } from '../../rft/tasks/task.ts';
+import type { Interval } from '../../rft/statistics.ts';
+import { nodeGpu } from '../dawn.ts';
+import { readModelFolder } from '../models.ts';
+import { type EvaluationOptions, type TaskAccuracy, evaluateTask } from '../eval.ts';
 
 export interface CardFacts {
   readonly parameters: number;
@@ -24,13 +24,14 @@ export interface CardFacts {
 const EVALUATION: EvaluationOptions = { questions: 0, samples: 3, temperature: 0.6, seed: 1 };
 
 export async function modelCard(args: {
+  folder: string;
   name: string;
   tasks: readonly Task[];
   facts: CardFacts;
   log: (line: string) => void;
 }): Promise<string> {
-  const { name, tasks, facts, log } = args;
-  const policy = await openPolicy(name, await readModelFolder(name), { backend: 'webgpu', gpu: await nodeGpu() });
+  const { folder, name, tasks, facts, log } = args;
+  const policy = await openPolicy(name, await readModelFolder(folder), { backend: 'webgpu', gpu: await nodeGpu() });
   const rows: TaskAccuracy[] = [];
   for (const task of tasks) {
     rows.push(await evaluateTask(policy, task.id, EVALUATION));

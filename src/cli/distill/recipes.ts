@@ -1,0 +1,78 @@
+/** How each bundled model is trained. */
+import { InputError } from '../../base/errors.ts';
+import { READING_KINDS, type ReadingKind } from '../../rft/corpus.ts';
+import { PICO_TASKS, TASKS } from '../../rft/tasks/registry.ts';
+import type { Task } from '../../rft/tasks/task.ts';
+
+export interface Recipe {
+  readonly tasks: readonly Task[];
+  readonly seed: number;
+  /** Steps on worked questions; reading practice (below) comes before them. */
+  readonly steps: number;
+  /** Sequences per step. */
+  readonly batch: number;
+  /** Documents of the corpus; training goes over them many times. */
+  readonly documents: number;
+  readonly learning_rate: number;
+  readonly weight_decay: number;
+  readonly reading: ReadingPractice;
+  /** A bundled model whose token distribution it learns, and how much of the target stays the token of the text. */
+  readonly teacher?: { readonly model: string; readonly token_share: number };
+}
+
+/** How a model practises finding an option (corpus.ts) before it sees worked questions. */
+export interface ReadingPractice {
+  /** Kinds of documents, phase by phase. */
+  readonly phases: readonly (readonly ReadingKind[])[];
+  /** A phase ends when its loss, in nats per token, falls below this … */
+  readonly loss: number;
+  /** … or after so many steps. */
+  readonly most: number;
+  /** Share of the documents that are reading practice among worked questions. */
+  readonly share: number;
+}
+
+const PLAINEST_FIRST: ReadingPractice['phases'] = READING_KINDS.map((_, i) => READING_KINDS.slice(0, i + 1));
+
+const RECIPES: Readonly<Record<string, Recipe>> = {
+  pico: {
+    tasks: PICO_TASKS,
+    seed: 1,
+    steps: 4500,
+    batch: 256,
+    documents: 60_000,
+    learning_rate: 4e-3,
+    weight_decay: 0.01,
+    reading: { phases: [['numbers', 'options'], READING_KINDS], loss: 0.12, most: 1000, share: 0.25 },
+  },
+  nano: {
+    tasks: TASKS,
+    seed: 1,
+    steps: 3500,
+    batch: 384,
+    documents: 160_000,
+    learning_rate: 3e-3,
+    weight_decay: 0.01,
+    reading: { phases: PLAINEST_FIRST, loss: 0.15, most: 1500, share: 0.2 },
+    teacher: { model: 'mini', token_share: 0.25 },
+  },
+  mini: {
+    tasks: TASKS,
+    seed: 1,
+    steps: 2000,
+    batch: 512,
+    documents: 160_000,
+    learning_rate: 2e-3,
+    weight_decay: 0.01,
+    reading: { phases: PLAINEST_FIRST, loss: 0.1, most: 400, share: 0.15 },
+  },
+};
+
+/** Every model that can be made, each after those that it needs. */
+export const DISTILLED = ['pico', 'mini', 'nano'] as const;
+
+export function recipeOf(name: string): Recipe {
+  const recipe = Object.hasOwn(RECIPES, name) ? RECIPES[name] : undefined;
+  if (!recipe) throw new InputError(`There is no recipe for a model called "${name}".`, `Name one of ${DISTILLED.join(', ')}, or all.`);
+  return recipe;
+}

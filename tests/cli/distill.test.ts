@@ -1,0 +1,86 @@
+/** Training of the bundled bases, a few steps of it on the software adapter: what takes minutes on a graphics card is the same code. */
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { trainBase } from '../../src/cli/distill/base.ts';
+import { type Corpus, buildCorpus, drawBatch } from '../../src/cli/distill/corpus.ts';
+import type { Recipe } from '../../src/cli/distill/recipes.ts';
+import { readTokenizer } from '../../src/cli/models.ts';
+import { Seed } from '../../src/base/random.ts';
+import type { Gpu } from '../../src/gpu/device.ts';
+import { uniformLanes } from '../../src/gpu/lanes.ts';
+import { READING_KINDS } from '../../src/rft/corpus.ts';
+import { PICO_TASKS } from '../../src/rft/tasks/registry.ts';
+import { testGpu } from '../gpu/host.ts';
+
+const recipe: Recipe = {
+  tasks: PICO_TASKS,
+  seed: 3,
+  steps: 2,
+  batch: 8,
+  documents: 60,
+  learning_rate: 4e-3,
+  weight_decay: 0.01,
+  reading: { phases: [['numbers'], ['numbers', 'options'], READING_KINDS], loss: 0.1, most: 1, share: 0.5 },
+};
+let gpu: Gpu;
+let folder: string;
+let corpus: Corpus;
+let text: Awaited<ReturnType<typeof readTokenizer>>;
+beforeAll(async () => {
+  gpu = await testGpu();
+  folder = await mkdtemp(join(tmpdir(), 'distill-'));
+  text = await readTokenizer();
+  corpus = await buildCorpus(recipe, text.tokenizer, () => {});
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+async function train(checkpoint: string, more: { maxMinutes?: number; teacher?: string } = {}) {
+  const { tokenizer } = text;
+  const lines: string[] = [];
+  const trained = await trainBase(gpu, uniformLanes('plain'), {
+    name: 'pico',
+    recipe: more.teacher ? { ...recipe, teacher: { model: 'pico', token_share: 0.25 } } : recipe,
+    corpus,
+    tokenizer,
+    checkpoint: join(folder, checkpoint),
+    maxMinutes: Infinity,
+    log: (line) => lines.push(line),
+    ...more,
+  });
+  return { trained, lines };
+}
+const weights = ({ trained }: Awaited<ReturnType<typeof train>>) => [...trained!.tensors].map(([name, { data }]) => [name, data]);
+
+test('reading practice comes first, one kind after the other, and then worked questions', async () => {
+  const { trained, lines } = await train('whole');
+  expect(trained).toMatchObject({ steps: READING_KINDS.length + recipe.steps, resumed: false });
+  expect(lines.filter((line) => line.startsWith('step'))).toEqual([
+    'step 1: numbers, options',
+    'step 2: numbers, options, worked',
+    'step 3: worked questions',
+  ]);
+  const kindsOf = (phase: number) =>
+    READING_KINDS.filter((kind) => {
+      const drawn = new Set(Array.from({ length: 40 }, (_, step) => drawBatch(Seed.of(1), step, phase, corpus, recipe)).flat());
+      return corpus.reading[kind].some((document) => drawn.has(document));
+    });
+  expect([1, 2, 3, 4].map((phase) => kindsOf(phase).length)).toEqual([1, 2, 3, 3]);
+});
+
+test('a run that was cut off goes on where it was, to the same weights', async () => {
+  const whole = await train('undisturbed');
+  expect((await train('cut', { maxMinutes: 0 })).trained).toBeUndefined();
+  expect(await readdir(folder)).toEqual(['cut']);
+  const resumed = await train('cut');
+  expect(resumed.lines).toContain('resuming at step 1');
+  expect(resumed.trained).toMatchObject({ resumed: true, steps: whole.trained!.steps });
+  expect(weights(resumed)).toEqual(weights(whole));
+});
+
+test('a teacher changes what is learned; a checkpoint that is cut off is refused by name', async () => {
+  expect(weights(await train('taught', { teacher: 'pico' }))).not.toEqual(weights(await train('untaught')));
+  await writeFile(join(folder, 'broken'), 'no safetensors');
+  await expect(train('broken')).rejects.toThrow(/broken/);
+});
