@@ -1,6 +1,6 @@
 import type { Random, Seed } from '../base/random.ts';
 import { formatRewritePrompt, formatVariations, VARIATIONS } from './augment/instruction.ts';
-import { formatFewShotPrompt, formatPrompt, formatResponse } from './tasks/format.ts';
+import { formatFewShotPrompt, formatForeignResponse, formatPrompt, formatResponse } from './tasks/format.ts';
 import { problemKey, splitOf } from './tasks/kinds.ts';
 import { FLAWS, type Flaw, type Problem, type Solution, type StepLabel, type Task, type TaskQuestion } from './tasks/task.ts';
 
@@ -32,6 +32,8 @@ export interface CorpusOptions {
   readonly shares?: Shares;
   /** Share of documents that show one to three answered questions of the same task first. */
   readonly fewShot?: number;
+  /** How solutions are written: in the policy's own steps, or in those of the foreign teacher (the paper's SFT+). */
+  readonly steps?: 'own' | 'foreign';
 }
 
 export interface CorpusDocument {
@@ -42,7 +44,7 @@ export interface CorpusDocument {
   readonly quality: Quality;
   /** Number of answered questions before this one. */
   readonly shots: number;
-  /** One per step of the response. */
+  /** One per step of the solution, by its meaning: `checkStep` reads no foreign step. */
   readonly steps: readonly StepLabel[];
   readonly answerRight: boolean;
 }
@@ -51,7 +53,7 @@ export interface CorpusDocument {
 export function corpusDocument(
   seed: Seed,
   index: number,
-  { tasks, shares = DEFAULT_SHARES, fewShot = 0.18 }: CorpusOptions,
+  { tasks, shares = DEFAULT_SHARES, fewShot = 0.18, steps = 'own' }: CorpusOptions,
 ): CorpusDocument {
   const rng = seed.derive('corpus').derive(index).random();
   const task = rng.pick(tasks);
@@ -64,7 +66,7 @@ export function corpusDocument(
     quality === 'clean' ? task.solve(question) : task.flawed(question, quality, rng);
   return {
     prompt: formatFewShotPrompt(examples, question),
-    response: formatResponse(solution),
+    response: steps === 'own' ? formatResponse(solution) : formatForeignResponse(solution),
     question,
     quality,
     shots,

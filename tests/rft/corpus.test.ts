@@ -76,6 +76,22 @@ test('options choose tasks, shares and few-shot documents', () => {
   }
 });
 
+test('foreign steps: the same documents but for the form of their steps, which the checker of no task reads', () => {
+  for (let i = 0; i < 400; i++) {
+    const own = documents[i]!;
+    const foreign = corpusDocument(seed, i, { tasks: TASKS, steps: 'foreign' });
+    expect({ ...foreign, response: '' }).toEqual({ ...own, response: '' });
+    expect(extractAnswer(foreign.response)).toBe(extractAnswer(own.response));
+    const lines = splitSteps(foreign.response);
+    splitSteps(own.response).forEach((step, at) => {
+      const [, symbol, formula, numbers, value] = /^Step \d+: (\w+)=(.+)=(.+)=([^=]+)$/.exec(step)!;
+      expect(lines[at]).toBe(`So ${value} as ${symbol} from ${numbers} by ${formula}`);
+      expect(taskOfQuestion(own.question)!.checkStep(own.question, lines.slice(0, at), lines[at]!)).toBe('unparseable');
+    });
+    expect(lines).toHaveLength(own.steps.length);
+  }
+});
+
 test.each(['plain', 'worked'] as const)('%s reading practice ends in the letter of the option that its last step names', (kind) => {
   for (let i = 0; i < 400; i++) {
     const { prompt, response } = readingDocument(seed, i, { tasks: TASKS, kind });
