@@ -1,6 +1,7 @@
 /**
  * `run NOTEBOOK --seed N --out FILE`: the pipeline of a notebook, headless, its events as JSON lines. Settings are changed with
  * `--set path=value`; `--train FILE --test FILE` take questions of one's own; `--backend cpu` runs on the CPU policy; `--adapter DIR` writes the trained adapter in PEFT's layout.
+ * The key of an endpoint that rewrites questions is read from the environment, OPENRFT_ENDPOINT_KEY: a command line is seen by others.
  */
 import { createWriteStream } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
@@ -58,9 +59,10 @@ export async function run(args: readonly string[]): Promise<number> {
   const open = async () =>
     (policy = await openPolicy(config.model, folder, backend === 'cpu' ? { backend } : { backend, gpu: await nodeGpu() }));
 
+  const endpointKey = process.env.OPENRFT_ENDPOINT_KEY;
   if (values.out) await mkdir(dirname(values.out), { recursive: true });
   const out = values.out ? createWriteStream(values.out) : undefined;
-  for await (const event of runWithRecovery(open, config, data, { appVersion: APP_VERSION })) {
+  for await (const event of runWithRecovery(open, config, data, { appVersion: APP_VERSION, ...(endpointKey && { endpointKey }) })) {
     const line = `${JSON.stringify(event)}\n`;
     if (out) {
       if (!out.write(line)) await new Promise<void>((resolve) => out.once('drain', () => resolve()));
@@ -121,6 +123,8 @@ function narrate(event: RunEvent): void {
   const say = (line: string) => process.stderr.write(`${((event.time_ms ?? 0) / 1000).toFixed(1).padStart(7)} s  ${line}\n`);
   if (event.type === 'run') say(`${event.policy.model} on ${event.policy.device}, seed ${event.seed}`);
   else if (event.type === 'warning') say(`warning: ${event.message}`);
+  else if (event.type === 'metric' && event.stage === 'augment')
+    say(`augment: ${event.accepted} of ${event.wanted} variations used, of ${event.questions} questions, by ${event.rewriter}`);
   else if (event.type === 'metric' && event.stage === 'ppo')
     say(`ppo ${event.update}: reward ${percent(event.reward_mean)}, kl ${percent(event.kl)}, clip ${percent(event.clip_ratio)}`);
   else if (event.type === 'metric' && event.stage === 'sft' && event.step % 10 === 0) say(`sft ${event.step}: loss ${percent(event.loss)}`);

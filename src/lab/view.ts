@@ -1,10 +1,12 @@
 /** What the page shows of a run, folded from its events. */
 import { STAGES } from '../rft/events.ts';
 import type {
+  AugmentMetricEvent,
   DoneEvent,
   EvaluationMetricEvent,
   PpoMetricEvent,
   ProgressEvent,
+  RewriteEvent,
   RunEvent,
   RunStartedEvent,
   SampleEvent,
@@ -36,6 +38,8 @@ export interface RunView {
   readonly ppo: readonly PpoMetricEvent[];
   readonly sft: readonly SftMetricEvent[];
   readonly evaluations: readonly EvaluationMetricEvent[];
+  readonly augmentation: AugmentMetricEvent | undefined;
+  readonly rewrites: readonly RewriteEvent[];
   readonly synthesis: SynthesisSummaryEvent | undefined;
   readonly rollouts: readonly RolloutGroup[];
   readonly warnings: readonly WarningEvent[];
@@ -52,6 +56,8 @@ export const emptyView = (): RunView => ({
   ppo: [],
   sft: [],
   evaluations: [],
+  augmentation: undefined,
+  rewrites: [],
   synthesis: undefined,
   rollouts: [],
   warnings: [],
@@ -69,7 +75,7 @@ export function foldEvents(view: RunView, events: readonly RunEvent[]): RunView 
   };
   const stages = { ...view.stages };
   const groups = new Map<string, { group: RolloutGroup; added: SampleEvent[] }>();
-  let { started, current, synthesis, done, time_ms } = view;
+  let { started, current, augmentation, synthesis, done, time_ms } = view;
 
   for (const event of events) {
     // A resumed run counts from zero again.
@@ -91,6 +97,7 @@ export function foldEvents(view: RunView, events: readonly RunEvent[]): RunView 
       case 'metric':
         if (event.stage === 'ppo') push('ppo', event);
         else if (event.stage === 'sft') push('sft', event);
+        else if (event.stage === 'augment') augmentation = event;
         else if (event.stage !== 'synthesize') push('evaluations', event);
         else if ('tries_histogram' in event) synthesis = event;
         break;
@@ -104,6 +111,9 @@ export function foldEvents(view: RunView, events: readonly RunEvent[]): RunView 
         groups.set(key, known);
         break;
       }
+      case 'rewrite':
+        push('rewrites', event);
+        break;
       case 'warning':
         push('warnings', event);
         break;
@@ -119,10 +129,21 @@ export function foldEvents(view: RunView, events: readonly RunEvent[]): RunView 
   const old = view.rollouts.map((group) => grown.get(group.key) ?? group);
   const rollouts =
     grown.size === 0 ? view.rollouts : [...old, ...[...grown.values()].filter(({ key }) => !old.some((group) => group.key === key))];
-  return { ...view, started, stages, current, synthesis, done, time_ms, rollouts, ...(Object.fromEntries(lists) as Partial<RunView>) };
+  return {
+    ...view,
+    started,
+    stages,
+    current,
+    augmentation,
+    synthesis,
+    done,
+    time_ms,
+    rollouts,
+    ...(Object.fromEntries(lists) as Partial<RunView>),
+  };
 }
 
-type ListName = 'ppo' | 'sft' | 'evaluations' | 'warnings';
+type ListName = 'ppo' | 'sft' | 'evaluations' | 'rewrites' | 'warnings';
 
 export const groupKey = ({ stage, update }: Pick<SampleEvent, 'stage' | 'update'>): string =>
   update === undefined ? stage : `${stage}:${update}`;

@@ -6,6 +6,7 @@ import { alignUp } from '../gpu/device.ts';
 import { LimitError } from '../gpu/errors.ts';
 import { ARENA_SLACK } from '../gpu/program.ts';
 import { lossHeadChunk } from '../nn/loss-head.ts';
+import { formatRewritePrompt } from '../rft/augment/instruction.ts';
 import type { Config } from '../rft/config.ts';
 import type { ModelConfig } from './config.ts';
 import { type Region, adapterLayout, baseLayout, valueHeadRegions } from './layout.ts';
@@ -87,13 +88,15 @@ export interface RunSizes {
 
 /** @param questions of the training and the test set. */
 export function runSizes(config: Config, prompt: number, questions: { readonly train: number; readonly test: number }): RunSizes {
-  const { data, synthesis, sft, ppo, evaluation, lora } = config;
+  const { augment, data, synthesis, sft, ppo, evaluation, lora } = config;
   const first = (limit: number, all: number) => (limit > 0 ? Math.min(limit, all) : all);
   const rollouts = ppo.questions_per_update * ppo.samples_per_question;
+  // A rewriter reads its instruction, at most a token per byte, and no options.
+  const rewriting = augment.enabled && augment.rewriter === 'adapter' ? augment.max_new_tokens + formatRewritePrompt('').length : 0;
   return {
     rank: lora.rank,
     prompt,
-    response: Math.max(synthesis.max_new_tokens, ppo.max_new_tokens, evaluation.max_new_tokens),
+    response: Math.max(rewriting, synthesis.max_new_tokens, ppo.max_new_tokens, evaluation.max_new_tokens),
     prompts: Math.max(
       first(evaluation.limit, questions.test) * Math.max(1, evaluation.samples_per_question),
       first(data.train_questions, questions.train) * synthesis.tries_per_batch,

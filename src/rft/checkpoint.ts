@@ -1,5 +1,6 @@
 /** Where a run stands, whole: a run resumed from here gives the same later events and the same adapter, byte for byte. */
 import { InputError } from '../base/errors.ts';
+import type { AugmentationState } from './augment/augment.ts';
 import { type Config, configDifferences, resolveConfig } from './config.ts';
 import type { EvaluationResult } from './evaluate.ts';
 import type { CheckpointEvent, Stage } from './events.ts';
@@ -12,6 +13,7 @@ export interface PipelineState {
   readonly stage: Stage;
   readonly step: number;
   readonly before?: EvaluationResult;
+  readonly augmentation?: AugmentationState;
   readonly synthesis?: SynthesisState;
 }
 

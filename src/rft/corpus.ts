@@ -1,6 +1,8 @@
 import type { Random, Seed } from '../base/random.ts';
-import { formatFewShotPrompt, formatPrompt, formatResponse } from './tasks/format.ts';
-import { FLAWS, type Flaw, type Solution, type StepLabel, type Task, type TaskQuestion } from './tasks/task.ts';
+import { formatRewritePrompt, formatVariations, VARIATIONS } from './augment/instruction.ts';
+import { formatFewShotPrompt, formatForeignResponse, formatPrompt, formatResponse } from './tasks/format.ts';
+import { problemKey, splitOf } from './tasks/kinds.ts';
+import { FLAWS, type Flaw, type Problem, type Solution, type StepLabel, type Task, type TaskQuestion } from './tasks/task.ts';
 
 /**
  * Pre-training text for the bundled models: worked questions of mixed quality, on purpose. A model trained on it is a calibrated
@@ -30,6 +32,8 @@ export interface CorpusOptions {
   readonly shares?: Shares;
   /** Share of documents that show one to three answered questions of the same task first. */
   readonly fewShot?: number;
+  /** How solutions are written: in the policy's own steps, or in those of the foreign teacher (the paper's SFT+). */
+  readonly steps?: 'own' | 'foreign';
 }
 
 export interface CorpusDocument {
@@ -40,7 +44,7 @@ export interface CorpusDocument {
   readonly quality: Quality;
   /** Number of answered questions before this one. */
   readonly shots: number;
-  /** One per step of the response. */
+  /** One per step of the solution, by its meaning: `checkStep` reads no foreign step. */
   readonly steps: readonly StepLabel[];
   readonly answerRight: boolean;
 }
@@ -49,7 +53,7 @@ export interface CorpusDocument {
 export function corpusDocument(
   seed: Seed,
   index: number,
-  { tasks, shares = DEFAULT_SHARES, fewShot = 0.18 }: CorpusOptions,
+  { tasks, shares = DEFAULT_SHARES, fewShot = 0.18, steps = 'own' }: CorpusOptions,
 ): CorpusDocument {
   const rng = seed.derive('corpus').derive(index).random();
   const task = rng.pick(tasks);
@@ -62,7 +66,7 @@ export function corpusDocument(
     quality === 'clean' ? task.solve(question) : task.flawed(question, quality, rng);
   return {
     prompt: formatFewShotPrompt(examples, question),
-    response: formatResponse(solution),
+    response: steps === 'own' ? formatResponse(solution) : formatForeignResponse(solution),
     question,
     quality,
     shots,
@@ -118,11 +122,47 @@ const UNITS = ['N', 'J', 'W', 'V', 'm', 'm/s', 'g', 'mol', 'pm', 'MPa'] as const
 /** Numbers of one to three digits. */
 function distinctNumbers(rng: Random, count: number): string[] {
   const numbers = new Set<string>();
-  while (numbers.size < count) {
-    const least = 10 ** rng.int(3);
-    numbers.add(String(least + rng.int(9 * least)));
-  }
+  while (numbers.size < count) numbers.add(wholeNumber(rng, 1 + rng.int(3)));
   return [...numbers];
+}
+
+const wholeNumber = (rng: Random, digits: number): string => String(10 ** (digits - 1) + rng.int(9 * 10 ** (digits - 1)));
+
+/**
+ * Practice for the `rewriter`: a stem in phrasing A, and five other wordings of it from `Task.wordings`, in the order of that list,
+ * going round, from a random one on. With the order fixed, all but the first variation follows from the one before it, and none is
+ * repeated; a small model can't keep book of what it has said.
+ * In half of the documents the numbers are any numbers: those of real questions are few, and copying is to be learned, not the numbers.
+ */
+export function rewritingDocument(
+  seed: Seed,
+  index: number,
+  { tasks }: { readonly tasks: readonly Task[] },
+): Pick<CorpusDocument, 'prompt' | 'response'> {
+  const rng = seed.derive('rewriting').derive(index).random();
+  const task = rng.pick(tasks);
+  const { question } = task.generate(rng, { phrasing: 'A', split: 'corpus' });
+  const problem = task.parseStem(question)!;
+  const shown = task.wordings(problem).indexOf(question);
+  const wordings = task.wordings(rng.float() < 0.5 ? problem : withAnyNumbers(problem, task, rng));
+  const others = wordings.filter((_, i) => i !== shown);
+  const start = rng.int(others.length);
+  const variations = [...others.slice(start), ...others.slice(0, start)].slice(0, VARIATIONS);
+  return { prompt: formatRewritePrompt(wordings[shown]!), response: formatVariations(variations) };
+}
+
+/** The problem with other numbers of one to four digits before the point, still of the corpus split; it need not have a solution. */
+function withAnyNumbers({ subtask, quantities }: Problem, task: Task, rng: Random): Problem {
+  const other = (text: string) => {
+    if (!/^\d/.test(text)) return text;
+    const decimals = text.includes('.') ? `.${wholeNumber(rng, 1 + rng.int(2))}` : '';
+    return wholeNumber(rng, 1 + rng.int(4)) + decimals;
+  };
+  for (;;) {
+    const drawn = Object.entries(quantities).map(([name, text]) => [name, other(text)] as const);
+    const problem = { subtask, quantities: Object.fromEntries(drawn) };
+    if (splitOf(problemKey(task.id, problem)) === 'corpus') return problem;
+  }
 }
 
 function drawQuality(shares: Shares, rng: Random): Quality {

@@ -3,14 +3,16 @@
  * JSON and carries its stage. Fields that hold time end in `time_ms`; without them two runs of the same seed on the same
  * adapter are equal, byte for byte.
  */
+import type { Rejection } from './augment/variations.ts';
 import type { Config } from './config.ts';
 import type { PipelineCheckpoint } from './checkpoint.ts';
+import type { Label } from './dataset.ts';
 import type { Outcome, OutcomeCounts } from './graders/grader.ts';
 import type { PolicyInfo, PpoMetrics } from './policy.ts';
 import type { Interval } from './statistics.ts';
 
 /** In the order of the run; the paper's Vanilla row is `evaluate_before`. */
-export const STAGES = ['evaluate_before', 'synthesize', 'sft', 'ppo', 'evaluate_after'] as const;
+export const STAGES = ['evaluate_before', 'augment', 'synthesize', 'sft', 'ppo', 'evaluate_after'] as const;
 export type Stage = (typeof STAGES)[number];
 
 /** `evaluate_during`: a look at the test set between PPO updates. */
@@ -72,6 +74,48 @@ export interface EvaluationSummary {
   readonly pass_at: Readonly<Record<string, number>>;
   readonly groups: Readonly<Record<string, { readonly accuracy: Interval; readonly n: number }>>;
   readonly response_length_mean: number;
+}
+
+/** What became of the variations so far: `wanted` is `accepted` and all that is rejected. */
+export interface AugmentationCounts {
+  readonly wanted: number;
+  readonly accepted: number;
+  /** Of the accepted: those in which the task itself reads the same quantities and key. */
+  readonly verified: number;
+  readonly rejected: Readonly<Record<Rejection, number>>;
+}
+
+/** After each batch of rewriting, all batches so far; the last one is the whole. */
+export interface AugmentMetricEvent extends Timed, AugmentationCounts {
+  readonly type: 'metric';
+  readonly stage: 'augment';
+  /** Who rewrote; "templates of the task" is an oracle and no model. */
+  readonly rewriter: string;
+  /** Questions rewritten so far, of how many. */
+  readonly questions: number;
+  readonly of: number;
+}
+
+/** A variation of a question; accepted ones come with their own order of options and the key in it. */
+export type RewriteRecord =
+  | {
+      readonly text: string;
+      readonly accepted: true;
+      readonly verified: boolean;
+      readonly options: readonly string[];
+      readonly answer: Label;
+    }
+  | { readonly text: string; readonly accepted: false; readonly reason: Rejection; readonly detail: string };
+
+/** A question before and after rewriting; at most `record.samples` of a batch. */
+export interface RewriteEvent extends Timed {
+  readonly type: 'rewrite';
+  readonly stage: 'augment';
+  /** Index in the training set, from 0. */
+  readonly question: number;
+  readonly text: string;
+  readonly answer: Label;
+  readonly variations: readonly RewriteRecord[];
 }
 
 /** One batch of rejection sampling. */
@@ -142,7 +186,8 @@ export interface PpoMetricEvent extends Timed, PpoMetrics {
   readonly train_time_ms: number;
 }
 
-export type MetricEvent = EvaluationMetricEvent | SynthesisBatchEvent | SynthesisSummaryEvent | SftMetricEvent | PpoMetricEvent;
+export type MetricEvent =
+  EvaluationMetricEvent | AugmentMetricEvent | SynthesisBatchEvent | SynthesisSummaryEvent | SftMetricEvent | PpoMetricEvent;
 
 /** A response worth reading. */
 export interface SampleEvent extends Timed {
@@ -150,7 +195,10 @@ export interface SampleEvent extends Timed {
   readonly stage: Stage;
   /** Of `ppo`: the update it belongs to, from 1. */
   readonly update?: number;
-  /** Index in the training set (`synthesize`, `ppo`) or the test set (`evaluate_*`), from 0. */
+  /**
+   * Index in the training set (`synthesize`, `ppo`) or the test set (`evaluate_*`), from 0. Augmented, the training set goes on with the
+   * accepted variations, in the order of their originals.
+   */
   readonly question: number;
   /** Rollout of the update (`ppo`), or try (`synthesize`), from 0. */
   readonly sample: number;
@@ -219,7 +267,7 @@ export interface DoneEvent extends Timed {
 }
 
 export type RunEvent =
-  RunStartedEvent | StageEvent | ProgressEvent | MetricEvent | SampleEvent | CheckpointEvent | WarningEvent | DoneEvent;
+  RunStartedEvent | StageEvent | ProgressEvent | MetricEvent | RewriteEvent | SampleEvent | CheckpointEvent | WarningEvent | DoneEvent;
 
 /** The event as JSON without its time fields: what two runs of one seed have in common. */
 export function withoutTime(event: RunEvent): string {

@@ -1,9 +1,13 @@
 /**
- * The method of the paper's Figure 1 from end to end: Vanilla evaluation, self-synthesis, SFT, PPO, evaluation. One async generator of
- * events: to pause it, stop asking for the next event; to stop it, abort the signal; to resume it, hand back its last checkpoint.
+ * The method of the paper's Figure 1 from end to end: Vanilla evaluation, augmentation, self-synthesis, SFT, PPO, evaluation. One
+ * async generator of events: to pause it, stop asking for the next event; to stop it, abort the signal; to resume it, hand back its last
+ * checkpoint.
  */
 import { InputError } from '../base/errors.ts';
 import { Seed } from '../base/random.ts';
+import { augment, augmentedQuestions } from './augment/augment.ts';
+import { EndpointRewriter } from './augment/endpoint.ts';
+import { PolicyRewriter, type Rewriter, TemplateRewriter } from './augment/rewriter.ts';
 import { type PipelineCheckpoint, type PipelineState, checkResumable, checkpointEvent } from './checkpoint.ts';
 import type { Config } from './config.ts';
 import { type Dataset, firstQuestions, leakedQuestions } from './dataset.ts';
@@ -11,7 +15,7 @@ import { type EvaluationResult, compare, evaluate, testQuestions } from './evalu
 import { type DatasetRecord, type ProgressEvent, type RunEvent, STAGES, type Stage, type WarningEvent } from './events.ts';
 import { checkQuestions } from './graders/grader.ts';
 import { makeGrader } from './graders/registry.ts';
-import type { Policy } from './policy.ts';
+import type { AdapterName, Policy } from './policy.ts';
 import { ppo } from './ppo.ts';
 import { sft } from './sft.ts';
 import { type StageContext, milliseconds } from './stage.ts';
@@ -28,6 +32,10 @@ export interface PipelineOptions {
   /** Goes on after this checkpoint: later events and the adapter are those of the run that was never broken off. */
   readonly resume?: PipelineCheckpoint;
   readonly appVersion?: string;
+  /** Key of the endpoint that rewrites; it goes to the endpoint and nowhere else. */
+  readonly endpointKey?: string;
+  /** Name under which the policy holds the adapter that rewrites. */
+  readonly rewriterAdapter?: AdapterName;
   /** Live progress inside one call of the policy; no part of the stream. */
   readonly onProgress?: (progress: ProgressEvent) => void;
   /** Milliseconds from any moment, for the time fields. */
@@ -58,13 +66,24 @@ async function* stages(policy: Policy, config: Config, data: PipelineData, optio
   const train = await firstQuestions(data.train, config.data.train_questions);
   const grader = makeGrader(config.grader, config.grader_options);
   for (const { name, questions } of [train, test]) checkQuestions(grader, name, questions);
+  const { use_in } = config.augment;
+  const uses = { synthesize: config.sft.enabled && use_in !== 'rl', ppo: config.ppo.enabled && use_in !== 'sft' };
+  const enabled: Record<Stage, boolean> = {
+    evaluate_before: true,
+    augment: config.augment.enabled && (uses.synthesize || uses.ppo),
+    synthesize: config.sft.enabled,
+    sft: config.sft.enabled,
+    ppo: config.ppo.enabled,
+    evaluate_after: config.sft.enabled || config.ppo.enabled,
+  };
+  const rewriter = enabled.augment ? makeRewriter(policy, config.augment, train, options) : undefined;
   const seed = Seed.of(config.seed);
   let state: PipelineState = { stage: 'evaluate_before', step: 0 };
   if (options.resume) {
     checkResumable(options.resume, config, train.sha256, test.sha256);
     await policy.restore(options.resume.policy);
-    const { stage, step, before, synthesis } = options.resume;
-    state = { stage, step, ...(before && { before }), ...(synthesis && { synthesis }) };
+    const { stage, step, before, augmentation, synthesis } = options.resume;
+    state = { stage, step, ...(before && { before }), ...(augmentation && { augmentation }), ...(synthesis && { synthesis }) };
   } else {
     checkHash(config, train);
     const dataset = { train: datasetRecord(train), test: datasetRecord(test) };
@@ -79,16 +98,22 @@ async function* stages(policy: Policy, config: Config, data: PipelineData, optio
       train_sha256: train.sha256,
       test_sha256: test.sha256,
       ...(state.before && { before: state.before }),
+      ...(state.augmentation && { augmentation: state.augmentation }),
       ...(state.synthesis && { synthesis: state.synthesis }),
       ...extra,
       stage,
       step,
       policy: await policy.checkpoint(),
     });
+  /** What a stage trains on: the training set, with the variations where they are used. */
+  const trainedOn = (stage: Stage): Dataset =>
+    state.augmentation && (stage === 'synthesize' || stage === 'ppo') && uses[stage]
+      ? { ...train, questions: augmentedQuestions(train.questions, state.augmentation) }
+      : train;
   const contextOf = (stage: Stage): StageContext => ({
     policy,
     config,
-    train,
+    train: trainedOn(stage),
     test,
     seed,
     grade: grader.grade,
@@ -99,14 +124,6 @@ async function* stages(policy: Policy, config: Config, data: PipelineData, optio
     save: (step, extra) => save(stage, step, extra),
   });
 
-  const trains = config.sft.enabled || config.ppo.enabled;
-  const enabled: Record<Stage, boolean> = {
-    evaluate_before: true,
-    synthesize: config.sft.enabled,
-    sft: config.sft.enabled,
-    ppo: config.ppo.enabled,
-    evaluate_after: trains,
-  };
   let after: EvaluationResult | undefined;
   for (const stage of STAGES.slice(STAGES.indexOf(state.stage))) {
     if (!enabled[stage]) {
@@ -116,6 +133,7 @@ async function* stages(policy: Policy, config: Config, data: PipelineData, optio
     const context = contextOf(stage);
     if (context.done === 0) yield { type: 'stage', stage, status: 'running' };
     if (stage === 'evaluate_before') state = { ...state, before: yield* evaluate(context, { stage, adapter: 'base' }) };
+    if (stage === 'augment') state = { ...state, augmentation: yield* augment(context, rewriter!, state.augmentation) };
     if (stage === 'synthesize') state = { ...state, synthesis: yield* synthesize(context, state.synthesis) };
     if (stage === 'sft') yield* sft(context, state.synthesis!.examples);
     if (stage === 'ppo') yield* ppo(context);
@@ -131,6 +149,23 @@ async function* stages(policy: Policy, config: Config, data: PipelineData, optio
   const before = state.before!;
   const questions = testQuestions(contextOf('evaluate_after'));
   yield { type: 'done', ...compare(questions, before, after ?? before, seed.derive('bootstrap')), stage: 'run' };
+}
+
+/** @throws InputError for questions without templates, an adapter that is not there, or an address or a key that can't be one. */
+function makeRewriter(
+  policy: Policy,
+  config: Config['augment'],
+  train: Dataset,
+  { endpointKey, rewriterAdapter }: PipelineOptions,
+): Rewriter {
+  const { rewriter, endpoint_url: url, endpoint_model: model, temperature, max_new_tokens } = config;
+  if (rewriter === 'endpoint') return new EndpointRewriter({ url, model, key: endpointKey, temperature, max_new_tokens });
+  if (rewriter === 'template') return new TemplateRewriter(train.questions);
+  if (rewriterAdapter !== undefined) return new PolicyRewriter(policy, rewriterAdapter, { temperature, max_new_tokens });
+  throw new InputError(
+    `${policy.info.model} has no adapter that rewrites questions.`,
+    'Set augment.rewriter to template or endpoint, or turn augmentation off.',
+  );
 }
 
 const datasetRecord = ({ name, questions, sha256 }: Dataset): DatasetRecord => ({ name, questions: questions.length, sha256 });

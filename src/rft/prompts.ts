@@ -18,17 +18,24 @@ export function encodePrompts({ tokenizer, info }: Policy, questions: readonly Q
   });
 }
 
+/** Whether a question leaves room for a response in the model's context. */
+export const fitsContext = ({ tokenizer, info }: Pick<Policy, 'tokenizer' | 'info'>, question: Question): boolean =>
+  encodePrompt(tokenizer, question).length < info.context;
+
 /** Tokens of the longest prompt: what a run over these questions has to have room for. */
 export const longestPrompt = (tokenizer: Tokenizer, questions: readonly Question[]): number =>
   questions.reduce((most, question) => Math.max(most, encodePrompt(tokenizer, question).length), 0);
 
-function encodePrompt(tokenizer: Tokenizer, question: Question): number[] {
-  const text = tokenizer.encode(formatPrompt(question));
+const encodePrompt = (tokenizer: Tokenizer, question: Question): number[] => promptTokens(tokenizer, formatPrompt(question));
+
+/** A prompt, with what the model expects before every text. */
+export function promptTokens(tokenizer: Tokenizer, prompt: string): number[] {
+  const text = tokenizer.encode(prompt);
   return tokenizer.bosId === undefined ? text : [tokenizer.bosId, ...text];
 }
 
 /** The response without its end token and without any other special token. */
-export function responseText({ tokenizer }: Policy, { tokens, prompt_length }: Sequence): string {
+export function responseText({ tokenizer }: Pick<Policy, 'tokenizer'>, { tokens, prompt_length }: Sequence): string {
   return tokenizer.decode(Array.from(tokens.subarray(prompt_length)));
 }
 

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { Page } from 'playwright';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Question } from '../../src/rft/dataset.ts';
 import type { RunEvent } from '../../src/rft/events.ts';
 import { look } from './axe.ts';
 import { Site } from './site.ts';
@@ -63,6 +64,30 @@ test('one button runs the method and shows accuracy before and after', async () 
   expect(adapter).toContain('adapter_model.safetensors');
   expect(complaints).toEqual([]);
   expect(strangers).toEqual([]);
+}, 120_000);
+
+test('augmentation shows each question in other words, with the key where the shuffle put it', async () => {
+  const { page, complaints } = await site.visit(`${SHORT}&augment.enabled=true&sft.enabled=false&ppo.updates=1`);
+  page.setDefaultTimeout(100_000);
+  await page.getByText('8 questions, 5 variations of each, for PPO').waitFor();
+  expect(await page.getByTestId('rewrites').count()).toBe(0);
+  await page.getByRole('button', { name: 'Run the experiment' }).click();
+  await saysExactly(page, 'Finished');
+  await page.locator('li.done').filter({ hasText: '40 of 40 variations used' }).waitFor();
+  const rewrites = page.getByTestId('rewrites');
+  await rewrites.getByText('written by templates of the task').waitFor();
+  await rewrites.getByRole('button', { name: 'Show all 8' }).click();
+  await rewrites.locator('summary').nth(7).focus();
+  await page.keyboard.press('Enter');
+  const opened = rewrites.locator('details').nth(7);
+  expect(await opened.locator('ul > li').count()).toBe(5);
+  const train = readFileSync(new URL('../../public/data/T4.train.jsonl', import.meta.url), 'utf8').split('\n');
+  const { choices, answerKey } = JSON.parse(train[7]!) as Question;
+  const key = choices.text[choices.label.indexOf(answerKey)]!;
+  for (const text of await opened.locator('.key').allTextContents()) expect(text.trim()).toMatch(new RegExp(`[A-D]\\. ${key}$`));
+  expect(await opened.locator('mark').count()).toBeGreaterThan(0);
+  expect(await look(page, 'augment')).toEqual([]);
+  expect(complaints).toEqual([]);
 }, 120_000);
 
 test('step, resume, pause, stop within 250 ms, and on from the checkpoint', async () => {

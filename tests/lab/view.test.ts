@@ -13,7 +13,7 @@ const fold = (events: readonly RunEvent[]): RunView => foldEvents(emptyView(), e
 test('the view of a whole run has every stage done, every update and the result', async () => {
   const view = fold(await run());
   const { updates } = toyConfig().ppo;
-  expect(Object.values(view.stages).map(({ status }) => status)).toEqual(Array(5).fill('done'));
+  expect(Object.values(view.stages).map(({ status }) => status)).toEqual(['done', 'skipped', 'done', 'done', 'done', 'done']);
   expect(view.ppo.map(({ update }) => update)).toEqual(Array.from({ length: updates }, (_, i) => i + 1));
   expect(view.rollouts.map(({ key }) => key)).toEqual(
     expect.arrayContaining(['evaluate_before', 'synthesize', 'ppo:1', `ppo:${updates}`, 'evaluate_after']),

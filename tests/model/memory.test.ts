@@ -30,6 +30,11 @@ describe('sizes of a run', () => {
     });
     const limited = resolveConfig({ ...CONFIG, evaluation: { ...CONFIG.evaluation, limit: 7 }, data: { train_questions: 6 } });
     expect(runSizes(limited, 90, { train: 30, test: 40 }).prompts).toBe(24);
+    const response = (rewriter: 'adapter' | 'template') =>
+      runSizes(resolveConfig({ ...CONFIG, augment: { enabled: true, rewriter } }), 90, { train: 30, test: 40 }).response;
+    expect(response('template')).toBe(192);
+    // 384 tokens of variations, and an instruction of at most 122.
+    expect(response('adapter')).toBe(506);
   });
 
   test('what is longer, wider or more needs no less', () => {

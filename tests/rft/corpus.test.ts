@@ -8,11 +8,12 @@ import {
   type Quality,
   READING_KINDS,
   readingDocument,
+  rewritingDocument,
 } from '../../src/rft/corpus.ts';
 import { END_OF_EXAMPLES, extractAnswer, formatPrompt, splitSteps } from '../../src/rft/tasks/format.ts';
 import { PICO_TASKS, taskOfQuestion, TASKS } from '../../src/rft/tasks/registry.ts';
 import { frozenQuestions } from '../../scripts/freeze-questions.ts';
-import { problemKey } from '../../src/rft/tasks/kinds.ts';
+import { problemKey, splitOf } from '../../src/rft/tasks/kinds.ts';
 
 const seed = Seed.of(5);
 const COUNT = 2500;
@@ -76,6 +77,22 @@ test('options choose tasks, shares and few-shot documents', () => {
   }
 });
 
+test('foreign steps: the same documents but for the form of their steps, which the checker of no task reads', () => {
+  for (let i = 0; i < 400; i++) {
+    const own = documents[i]!;
+    const foreign = corpusDocument(seed, i, { tasks: TASKS, steps: 'foreign' });
+    expect({ ...foreign, response: '' }).toEqual({ ...own, response: '' });
+    expect(extractAnswer(foreign.response)).toBe(extractAnswer(own.response));
+    const lines = splitSteps(foreign.response);
+    splitSteps(own.response).forEach((step, at) => {
+      const [, symbol, formula, numbers, value] = /^Step \d+: (\w+)=(.+)=(.+)=([^=]+)$/.exec(step)!;
+      expect(lines[at]).toBe(`So ${value} as ${symbol} from ${numbers} by ${formula}`);
+      expect(taskOfQuestion(own.question)!.checkStep(own.question, lines.slice(0, at), lines[at]!)).toBe('unparseable');
+    });
+    expect(lines).toHaveLength(own.steps.length);
+  }
+});
+
 test.each(READING_KINDS)('%s reading practice ends in the letter of the option that its last step names', (kind) => {
   for (let i = 0; i < 400; i++) {
     const { prompt, response } = readingDocument(seed, i, { tasks: TASKS, kind });
@@ -88,4 +105,28 @@ test.each(READING_KINDS)('%s reading practice ends in the letter of the option t
     if (options.has(told)) expect(extractAnswer(response)).toBe(options.get(told));
     else expect([...options.keys()].every((text) => /^[a-z]/.test(text!))).toBe(true);
   }
+});
+
+test('rewriting practice: a stem in phrasing A, then five other wordings of the same problem, none of C, none of a frozen file', () => {
+  const wordings = new Map<string, Set<string>>();
+  for (let i = 0; i < 2000; i++) {
+    const { prompt, response } = rewritingDocument(seed, i, { tasks: TASKS });
+    if (i < 100) expect(rewritingDocument(seed, i, { tasks: TASKS })).toEqual({ prompt, response });
+    const stem = /\nQuestion: (.+)\nVariations:\n$/.exec(prompt)![1]!;
+    const variations = response.split(' <sep> ');
+    expect(new Set([stem, ...variations]).size, response).toBe(6);
+    const task = TASKS.find((candidate) => candidate.parseStem(stem))!;
+    const problem = task.parseStem(stem)!;
+    expect(splitOf(problemKey(task.id, problem))).toBe('corpus');
+    const allowed = task.wordings(problem);
+    // A comes first in the list, and has two or three wordings.
+    expect(allowed.slice(0, 3)).toContain(stem);
+    for (const variation of variations) expect(allowed).toContain(variation);
+    const seen = wordings.get(`${task.id} ${problem.subtask}`) ?? new Set();
+    for (const variation of variations) seen.add(String(allowed.indexOf(variation)));
+    wordings.set(`${task.id} ${problem.subtask}`, seen);
+  }
+  // Every wording of every subtask is a target.
+  expect(wordings.size).toBe(TASKS.flatMap(({ subtasks }) => subtasks).length);
+  for (const [subtask, seen] of wordings) expect(seen.size, subtask).toBeGreaterThanOrEqual(7);
 });

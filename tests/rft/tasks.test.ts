@@ -89,6 +89,22 @@ describe.each(TASKS)('$id $title', (task) => {
     expect(() => task.solve({ ...sample[0]!, question: 'What is the time?' })).toThrow(task.id);
   });
 
+  test('a problem has seven wordings or more, none of C, and each is read back to the same quantities', () => {
+    for (const question of sample) {
+      const problem = task.parseStem(question.question)!;
+      const wordings = task.wordings(problem);
+      expect(wordings.length).toBeGreaterThanOrEqual(7);
+      expect(new Set(wordings).size).toBe(wordings.length);
+      expect(wordings.includes(question.question)).toBe(question.details.phrasing !== 'C');
+      for (const stem of wordings) {
+        expect(task.parseStem(stem), stem).toEqual(problem);
+        for (const other of TASKS) if (other !== task) expect(other.parseStem(stem), stem).toBeUndefined();
+        expect(task.solve({ ...question, question: stem })).toEqual(task.solve(question));
+      }
+    }
+    expect(() => task.wordings({ subtask: 'none', quantities: {} })).toThrow(`${task.id} has no subtask "none"`);
+  });
+
   test('a frozen record read back can be solved and checked', async () => {
     const { questions: records } = await parseDataset(task.id, sample.map((question) => JSON.stringify(question)).join('\n'));
     records.forEach((record, i) => {

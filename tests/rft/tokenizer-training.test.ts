@@ -4,7 +4,8 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { corpusTexts, END_TOKEN, PAD_TOKEN, trainTokenizer, type TokenizerFiles } from '../../scripts/train-tokenizer.ts';
 import { Seed } from '../../src/base/random.ts';
-import { corpusDocument } from '../../src/rft/corpus.ts';
+import { figure2Prompt, formatRewritePrompt } from '../../src/rft/augment/instruction.ts';
+import { corpusDocument, rewritingDocument } from '../../src/rft/corpus.ts';
 import { formatPrompt, formatResponse } from '../../src/rft/tasks/format.ts';
 import { TASKS } from '../../src/rft/tasks/registry.ts';
 import { PHRASINGS } from '../../src/rft/tasks/task.ts';
@@ -80,8 +81,23 @@ test('texts are short: prompts, responses, and every corpus document within 512'
       }
     }
   }
-  for (let i = 0; i < 1000; i++) {
-    const { prompt, response } = corpusDocument(Seed.of(9), i, { tasks: TASKS });
-    expect(ids(prompt + response).length).toBeLessThan(511);
+  for (let i = 0; i < 500; i++) {
+    for (const steps of ['own', 'foreign'] as const) {
+      const { prompt, response } = corpusDocument(Seed.of(9), i, { tasks: TASKS, steps });
+      expect(ids(prompt + response).length).toBeLessThan(511);
+    }
   }
+});
+
+test('rewriting fits 512 tokens in the short form of the instruction, and not in the whole of it', () => {
+  let longest = 0;
+  for (let i = 0; i < 1500; i++) {
+    const { prompt, response } = rewritingDocument(Seed.of(9), i, { tasks: TASKS });
+    longest = Math.max(longest, ids(prompt + response).length + 1);
+  }
+  const [whole, short] = [ids(figure2Prompt('')).length, ids(formatRewritePrompt('')).length];
+  // The numbers that formatRewritePrompt's comment names.
+  expect([whole, short]).toEqual([242, 70]);
+  expect(longest).toBeLessThan(512);
+  expect(longest - short + whole).toBeGreaterThan(512);
 });

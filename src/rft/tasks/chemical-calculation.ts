@@ -55,6 +55,7 @@ const kinds: readonly Kind[] = [
       B: ['How many g/mol is the molar mass of {X}?', 'One mol of {X} has what mass in g?'],
       C: ['For {X}, give the mass of one mol in g.', 'State in g/mol what {X} has as its molar mass.'],
     },
+    rewordings: ['Calculate the molar mass of {X} in g/mol.', 'In g/mol, what is the molar mass of {X}?'],
     words: ['X'],
     draw: (rng) => ({ X: rng.pick(COMPOUNDS) }),
     constants,
@@ -73,6 +74,7 @@ const kinds: readonly Kind[] = [
       B: ['How many g of {X} are in {n} mol?', 'In g, what is the mass of a {n} mol sample of {X}?'],
       C: ['For {X}, {n} mol have a mass of how many g?', '{n} mol of {X} are weighed. Give the mass in g.'],
     },
+    rewordings: ['Calculate the mass in g of {n} mol of {X}.', 'How many g is the mass of {n} mol of {X}?'],
     words: ['X'],
     draw: (rng) => ({ n: String(rng.pick(range(2, 9))), X: rng.pick(COMPOUNDS) }),
     constants,
@@ -91,6 +93,7 @@ const kinds: readonly Kind[] = [
       B: ['What is the amount in mol of a {m} g sample of {X}?', 'For {X}, how many mol have a mass of {m} g?'],
       C: ['{m} g of {X} are weighed. Give the amount in mol.', 'The mass of {X} is {m} g. State the amount in mol.'],
     },
+    rewordings: ['Calculate how many mol are in {m} g of {X}.', 'With a mass of {m} g, how many mol of {X} are there?'],
     words: ['X'],
     draw(rng) {
       const X = rng.pick(COMPOUNDS);
@@ -108,6 +111,10 @@ const kinds: readonly Kind[] = [
       B: ['In {V} L there are {n} mol of {X}. How many mol/L is the molarity?', 'How many mol/L of {X} are {n} mol in {V} L?'],
       C: ['{V} L hold {n} mol of {X}. Give the molarity in mol/L.', 'State the molarity in mol/L of {V} L with {n} mol of {X}.'],
     }, // prettier-ignore
+    rewordings: [
+      'With {n} mol of {X} in {V} L, how many mol/L is the molarity?',
+      'Calculate the molarity in mol/L if {n} mol of {X} are in {V} L.',
+    ],
     words: ['X'],
     draw(rng) {
       const V = rng.pick(range(2, 9));
@@ -128,6 +135,11 @@ const kinds: readonly Kind[] = [
       B: ['What molarity in mol/L has {V} L of {c} mol/L in {W} L of water?', 'With water added to give {W} L, how many mol/L has {V} L of {c} mol/L?'],
       C: ['{W} L are made of {V} L of {c} mol/L and water. Give the molarity in mol/L.', 'From {c} mol/L and {V} L, water makes {W} L. State the molarity in mol/L.'],
     }, // prettier-ignore
+    rewordings: [
+      'What is the molarity in mol/L if {V} L of {c} mol/L is made up to {W} L?',
+      'How many mol/L is the molarity if water is added to {V} L of {c} mol/L to give {W} L?',
+      'Calculate the molarity in mol/L of {W} L made up of {V} L of {c} mol/L.',
+    ],
     draw: (rng) => dilution(rng),
     solution: () => ['n=c*V', 'd=n/W'],
     mistakes: () => [['n=c*V', 'd=n*W'], ['n=c+V', 'd=n/W'], ['n=c*W', 'd=n/V'], ['n=c*V', 'd=n-W']], // prettier-ignore

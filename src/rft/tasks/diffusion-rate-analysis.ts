@@ -33,6 +33,11 @@ const kinds: readonly Kind[] = [
       B: ['How many nm2 is the mean x2 after {t} s of diffusion with {D} nm2/s?', 'After {t} s, what mean x2 in nm2 have atoms that diffuse with {D} nm2/s?'],
       C: ['For {t} s, atoms of {D} nm2/s spread along x. Give their mean x2 in nm2.', 'State in nm2 how large the mean x2 gets in {t} s at a diffusivity of {D} nm2/s.'],
     }, // prettier-ignore
+    rewordings: [
+      'What is the mean x2 in nm2 if atoms diffuse with {D} nm2/s for {t} s?',
+      'With {D} nm2/s, how many nm2 is the mean x2 of atoms after {t} s?',
+      'Calculate the mean x2 in nm2 of atoms that diffuse with {D} nm2/s after {t} s.',
+    ],
     draw: (rng) => ({ D: String(rng.pick(range(2, 20))), t: String(rng.pick(range(2, 20))) }),
     solution: () => ['q=2*D*t'],
     mistakes: () => [['q=D*t'], ['q=4*D*t'], ['q=6*D*t'], ['q=2*D/t'], ['q=2*D+t'], ['q=D+t'], ['q=D*t/2']],
@@ -45,6 +50,11 @@ const kinds: readonly Kind[] = [
       B: ['How many nm2/s is the diffusivity if after {t} s the mean x2 is {q} nm2?', 'With a mean x2 of {q} nm2 in {t} s, what is the diffusivity in nm2/s?'],
       C: ['In {t} s the mean x2 grows to {q} nm2. Give the diffusivity in nm2/s.', 'State in nm2/s how fast atoms diffuse whose mean x2 is {q} nm2 at {t} s.'],
     }, // prettier-ignore
+    rewordings: [
+      'What diffusivity in nm2/s have atoms if after {t} s the mean x2 is {q} nm2?',
+      'After {t} s, the mean x2 is {q} nm2. How many nm2/s is the diffusivity?',
+      'Calculate the diffusivity in nm2/s with a mean x2 of {q} nm2 after {t} s.',
+    ],
     draw(rng) {
       const t = rng.pick(range(2, 15));
       return { q: String(2 * t * rng.pick(range(2, 20))), t: String(t) };
@@ -60,6 +70,11 @@ const kinds: readonly Kind[] = [
       B: ['At {D} nm2/s, what is the flux per nm2 and s if over {x} nm c falls by {c} per nm3?', 'How many atoms per nm2 and s flow at {D} nm2/s if c falls by {c} per nm3 over {x} nm?'],
       C: ['Concentrations {x} nm apart differ by {c} per nm3, at {D} nm2/s. Give the flux per nm2 and s.', 'State the flux per nm2 and s where c drops {c} per nm3 in {x} nm, diffusing at {D} nm2/s.'],
     }, // prettier-ignore
+    rewordings: [
+      'What is the flux per nm2 and s at {D} nm2/s if c falls by {c} per nm3 over {x} nm?',
+      'With {D} nm2/s, how many atoms flow per nm2 and s if over {x} nm c falls by {c} per nm3?',
+      'Calculate the flux per nm2 and s if c falls by {c} per nm3 over {x} nm at {D} nm2/s.',
+    ],
     draw(rng) {
       const x = rng.pick(range(2, 9));
       return { x: String(x), c: String(x * rng.pick(range(2, 9))), D: String(rng.pick(range(2, 9))) };
@@ -75,6 +90,11 @@ const kinds: readonly Kind[] = [
       B: ['How many decades is {X} in {H} slower by a barrier of {Q} eV at {T} K?', 'With a barrier of {Q} eV at {T} K, how many decades does it cost {X} in {H}?'],
       C: ['{X} crosses {Q} eV in {H} at {T} K. Give the number of decades this costs.', 'State by how many decades {Q} eV slow {X} in {H} at {T} K.'],
     }, // prettier-ignore
+    rewordings: [
+      'How many decades does it cost {X} in {H} at {T} K if the barrier is {Q} eV?',
+      'At {T} K, the barrier of {X} in {H} is {Q} eV. How many decades does it cost?',
+      'Calculate how many decades a barrier of {Q} eV costs {X} at {T} K in {H}.',
+    ],
     words: ['X', 'H'],
     draw(rng) {
       const { X, H, Q, below } = rng.pick(BARRIERS);
@@ -92,6 +112,11 @@ const kinds: readonly Kind[] = [
       B: ['{Y} in {K} has a barrier of {b} eV, {X} in {H} {a} eV. How many decades of {h} eV is that?', 'With {b} eV of {Y} in {K} and {a} eV of {X} in {H}, how many decades of {h} eV are between them?'],
       C: ['{X} crosses {a} eV in {H}, {Y} {b} eV in {K}. Give the decades of {h} eV between them.', 'State how many decades of {h} eV {Y} ({b} eV in {K}) leads {X} ({a} eV in {H}).'],
     }, // prettier-ignore
+    rewordings: [
+      'How many decades of {h} eV is {X} in {H} with {a} eV slower than {Y} in {K} with {b} eV?',
+      'If {X} in {H} has a barrier of {a} eV and {Y} in {K} {b} eV, how many decades of {h} eV are between them?',
+      'Calculate how many decades of {h} eV {Y} in {K} with {b} eV and {X} in {H} with {a} eV have between them.',
+    ],
     words: ['X', 'H', 'Y', 'K'],
     draw(rng) {
       const [low, high] = rng.shuffle([...BARRIERS]).slice(0, 2).sort((one, other) => one.Q - other.Q) as [Barrier, Barrier]; // prettier-ignore

@@ -35,6 +35,11 @@ const kinds: readonly Kind[] = [
       B: ['If {Y} has fitness {b} and {X} {a}, what fitness is expected of both?', 'With {Y} at {b} and {X} at {a}, how many times wild type is the fitness expected of both?'],
       C: ['Alone, {X} gives a fitness of {a} and {Y} of {b}. Give that of the pair.', 'Relative to wild type, {Y} scores {b} and {X} {a}. State the fitness of both together.'],
     }, // prettier-ignore
+    rewordings: [
+      'The fitness of {X} is {a} and of {Y} {b}. What fitness is expected of both?',
+      'What fitness has {X} with {Y} if {X} has {a} and {Y} {b}?',
+      'Calculate the fitness expected of {Y} with {X}, where {Y} has {b} and {X} {a}.',
+    ],
     words: ['X', 'Y'],
     draw(rng) {
       const [X, Y] = mutations(rng, 2) as [string, string];
@@ -52,6 +57,11 @@ const kinds: readonly Kind[] = [
       B: ['If {Z} has fitness {c}, {X} {a} and {Y} {b}, what fitness is expected of all?', 'With {Z} at {c}, {Y} at {b} and {X} at {a}, what fitness is expected of all in one?'],
       C: ['Alone, {X} scores {a}, {Y} {b}, {Z} {c}. Give the fitness of all three.', 'State the fitness with {Z} ({c}), {Y} ({b}) and {X} ({a}).'],
     }, // prettier-ignore
+    rewordings: [
+      'The fitness of {X} is {a}, of {Y} {b} and of {Z} {c}. What fitness is expected of all?',
+      'What fitness have all of {X}, {Y} and {Z} if they have {a}, {b} and {c}?',
+      'Calculate the fitness expected of all, where {Z} has {c}, {Y} {b} and {X} {a}.',
+    ],
     words: ['X', 'Y', 'Z'],
     draw(rng) {
       const [X, Y, Z] = mutations(rng, 3) as [string, string, string];
@@ -69,6 +79,11 @@ const kinds: readonly Kind[] = [
       B: ['If {X} with {Y} has fitness {w}, {Y} {b} and {X} {a}, what ratio is the epistasis?', 'What epistasis as a ratio have {X} with {a} and {Y} with {b} if both have {w}?'],
       C: ['Both {X} ({a}) and {Y} ({b}) give {w}. Give the epistasis as a ratio.', 'State by what ratio {w} for {X} plus {Y} beats what {a} and {b} alone predict.'],
     }, // prettier-ignore
+    rewordings: [
+      'The fitness of {X} is {a}, of {Y} {b} and of both {w}. What ratio is the epistasis?',
+      'With {X} at {a}, {Y} at {b} and both at {w}, what is the epistasis as a ratio?',
+      'Calculate the epistasis as a ratio, where {Y} has {b}, {X} {a} and {X} with {Y} {w}.',
+    ],
     words: ['X', 'Y'],
     draw(rng) {
       const [X, Y] = mutations(rng, 2) as [string, string];
@@ -92,6 +107,11 @@ const kinds: readonly Kind[] = [
       B: ['If of {w} kcal/mol {Y} costs {b} and {X} {a}, what stability is left with both?', 'With {X} at a cost of {a} and {Y} of {b}, how many kcal/mol are left of {w}?'],
       C: ['Wild type has {w} kcal/mol; {X} takes {a}, {Y} {b}. Give what is left.', 'State the kcal/mol left of {w} after {Y} took {b} and {X} {a}.'],
     }, // prettier-ignore
+    rewordings: [
+      'The wild type is stable by {w} kcal/mol. What is left if {X} costs {a} and {Y} {b}?',
+      'How many kcal/mol of stability are left of {w} if {Y} costs {b} and {X} {a}?',
+      'Calculate the stability in kcal/mol with both, where {X} costs {a} and {Y} {b} of {w}.',
+    ],
     words: ['X', 'Y'],
     draw(rng) {
       const [X, Y] = mutations(rng, 2) as [string, string];
@@ -108,6 +128,11 @@ const kinds: readonly Kind[] = [
       B: ['If reads of wild type go from {I} to {O} and of {X} from {i} to {o}, what is its fitness?', 'What is the fitness of {X} with {i} to {o} reads if wild type has {I} to {O}?'],
       C: ['Reads of {X} go from {i} to {o}, of wild type from {I} to {O}. Give the fitness.', 'State how fit {X} is: {i} reads become {o}; {I} of wild type become {O}.'],
     }, // prettier-ignore
+    rewordings: [
+      'Reads of wild type go from {I} to {O}, of {X} from {i} to {o}. What fitness has {X}?',
+      'With reads from {i} to {o}, what is the fitness of {X} if wild type goes from {I} to {O}?',
+      'Calculate the fitness of {X}, where its reads go from {i} to {o} and of wild type from {I} to {O}.',
+    ],
     words: ['X'],
     draw(rng) {
       const [X] = mutations(rng, 1) as [string];

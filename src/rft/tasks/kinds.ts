@@ -27,6 +27,11 @@ export interface Kind {
   readonly name: string;
   /** Templates with `{slots}`; each slot is a number unless `words` names it. */
   readonly stems: Readonly<Record<Phrasing, readonly string[]>>;
+  /**
+   * More templates for rewriting, which needs five wordings besides the one at hand. They are of group B in all but this: the frozen
+   * test questions were drawn from B as it is.
+   */
+  readonly rewordings: readonly string[];
   readonly words?: readonly string[];
   /** One value per slot. */
   draw(rng: Random): Quantities;
@@ -127,8 +132,8 @@ function distractors(kind: Kind, q: Quantities, right: Derivation, low: number, 
   return chosen;
 }
 
-/** 70 % of problems are for the corpus, 15 % each for training and test questions. */
-function splitOf(key: string): Split {
+/** 70 % of problems are for the corpus, 15 % each for training and test questions. The key is `problemKey`'s. */
+export function splitOf(key: string): Split {
   const share = Seed.of(2412).derive(key).lo / 0x1_0000_0000;
   return share < 0.7 ? 'corpus' : share < 0.85 ? 'train' : 'test';
 }
@@ -159,7 +164,7 @@ const SAME = (x: number, y: number) => Math.abs(x - y) <= 1e-9 * Math.abs(y);
 
 export function taskOf(spec: TaskSpec): Task {
   const templates = spec.kinds.flatMap((kind) =>
-    PHRASINGS.flatMap((phrasing) => kind.stems[phrasing].map((stem) => ({ kind, pattern: compile(kind, stem) }))),
+    [...PHRASINGS.flatMap((phrasing) => kind.stems[phrasing]), ...kind.rewordings].map((stem) => ({ kind, pattern: compile(kind, stem) })),
   );
 
   interface Reading {
@@ -255,8 +260,8 @@ export function taskOf(spec: TaskSpec): Task {
     return { steps, answer, flaw, labels: steps.map((step, i) => checkStep(question, steps.slice(0, i), step)) };
   }
 
-  const write = (kind: Kind, q: Quantities, phrasing: Phrasing, rng: Random) =>
-    rng.pick(kind.stems[phrasing]).replace(/\{(\w+)\}/g, (_, slot: string) => q[slot]!);
+  const fill = (template: string, q: Quantities) => template.replace(/\{(\w+)\}/g, (_, slot: string) => q[slot]!);
+  const write = (kind: Kind, q: Quantities, phrasing: Phrasing, rng: Random) => fill(rng.pick(kind.stems[phrasing]), q);
 
   function generate(rng: Random, { phrasing, split }: { phrasing: Phrasing; split?: Split }): TaskQuestion {
     const kind = rng.pick(spec.kinds);
@@ -294,6 +299,11 @@ export function taskOf(spec: TaskSpec): Task {
     parseStem(stem) {
       const parsed = parse(stem);
       return parsed && { subtask: parsed.kind.name, quantities: parsed.quantities };
+    },
+    wordings({ subtask, quantities }) {
+      const kind = spec.kinds.find(({ name }) => name === subtask);
+      if (!kind) throw new InputError(`${spec.id} has no subtask "${subtask}"`, 'Pass a problem that parseStem of this task found.');
+      return [...kind.stems.A, ...kind.stems.B, ...kind.rewordings].map((template) => fill(template, quantities));
     },
     restate(question, phrasing, rng) {
       const { kind, q } = read(question);

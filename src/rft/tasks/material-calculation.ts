@@ -17,6 +17,11 @@ const kinds: readonly Kind[] = [
       B: ['How many g/cm3 is the density of {X} if a mass of {m} g has {V} cm3?', 'What density in g/cm3 has {X} with {m} g in {V} cm3?'],
       C: ['{m} g of {X} fill {V} cm3. Give the density in g/cm3.', 'State in g/cm3 how dense {X} is when {V} cm3 weigh {m} g.'],
     }, // prettier-ignore
+    rewordings: [
+      'What is the density of {X} in g/cm3 if {m} g have {V} cm3?',
+      'With a mass of {m} g in {V} cm3, how many g/cm3 is the density of {X}?',
+      'Calculate the density in g/cm3 of {X}, where {V} cm3 have {m} g.',
+    ],
     words: ['X'],
     draw(rng) {
       const [X, density] = rng.pick(Object.entries(DENSITY));
@@ -34,6 +39,11 @@ const kinds: readonly Kind[] = [
       B: ['How many g is the mass of {V} cm3 if the density of {X} is {d} g/cm3?', 'With a density of {d} g/cm3, what mass in g have {V} cm3 of {X}?'],
       C: ['{X} of {d} g/cm3 fills {V} cm3. Give the mass in g.', 'State how many g a {V} cm3 block of {X} weighs at {d} g/cm3.'],
     }, // prettier-ignore
+    rewordings: [
+      'What is the mass in g of {V} cm3 of {X} if the density is {d} g/cm3?',
+      'With a density of {d} g/cm3, how many g have {V} cm3 of {X}?',
+      'Calculate the mass in g of {X} in {V} cm3 with a density of {d} g/cm3.',
+    ],
     words: ['X'],
     draw(rng) {
       const [X, density] = rng.pick(Object.entries(DENSITY));
@@ -50,6 +60,11 @@ const kinds: readonly Kind[] = [
       B: ['How many MPa is the stress of {X} if on {S} mm2 a force of {F} N acts?', 'What stress in MPa has {X} with {F} N on {S} mm2?'],
       C: ['{S} mm2 of {X} carry {F} N. Give the stress in MPa.', 'State in MPa the stress when {F} N pull at {S} mm2 of {X}.'],
     },
+    rewordings: [
+      'What is the stress in MPa if on {S} mm2 of {X} a force of {F} N acts?',
+      'With a force of {F} N on {S} mm2, how many MPa is the stress of {X}?',
+      'Calculate the stress in MPa of {X} with {F} N on {S} mm2.',
+    ],
     words: ['X'],
     draw(rng) {
       const S = rng.pick(range(2, 12));
@@ -66,6 +81,11 @@ const kinds: readonly Kind[] = [
       B: ['How many 1/1000 is the strain of {X} if on {S} mm2 a force of {F} N acts and the modulus is {E} GPa?', 'With a modulus of {E} GPa, what strain in 1/1000 has {X} with {F} N on {S} mm2?'],
       C: ['{S} mm2 of {X} carry {F} N at a modulus of {E} GPa. Give the strain in 1/1000.', 'State in 1/1000 the strain when {F} N pull at {S} mm2 of {X}, modulus {E} GPa.'],
     }, // prettier-ignore
+    rewordings: [
+      'What is the strain in 1/1000 if {F} N act on {S} mm2 of {X} and the modulus is {E} GPa?',
+      'With {F} N on {S} mm2 and a modulus of {E} GPa, how many 1/1000 is the strain of {X}?',
+      'Calculate the strain in 1/1000 of {X} with a modulus of {E} GPa if {F} N act on {S} mm2.',
+    ],
     words: ['X'],
     draw(rng) {
       const [X, modulus] = rng.pick(Object.entries(MODULUS));
@@ -83,6 +103,11 @@ const kinds: readonly Kind[] = [
       B: ['How many µm is the expansion of {L} m of {X} at {T} K more if it expands by {a} µm per m and K?', 'At {T} K more, what expansion in µm has a rod of {L} m of {X} with {a} µm per m and K?'],
       C: ['By {T} K a rod of {X} is heated, {L} m long, with {a} µm per m and K. Give the expansion in µm.', 'State in µm how far {L} m of {X} stretch when heated by {T} K at {a} µm per m and K.'],
     }, // prettier-ignore
+    rewordings: [
+      'What is the expansion in µm at {T} K more if {L} m of {X} expands by {a} µm per m and K?',
+      'With {a} µm per m and K, how many µm is the expansion of {L} m of {X} at {T} K more?',
+      'Calculate the expansion in µm of a rod of {L} m of {X} with {a} µm per m and K at {T} K more.',
+    ],
     words: ['X'],
     draw(rng) {
       const [X, a] = rng.pick(Object.entries(EXPANSION));

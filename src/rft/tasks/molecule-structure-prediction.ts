@@ -43,6 +43,7 @@ function counting(
       B: [`In {X}, how many ${what} are there?`, `{X} has what number of ${what}?`],
       C: [`Count the ${what} of {X}.`, `The molecule {X}: give its number of ${what}.`],
     },
+    rewordings: [`Calculate how many ${what} {X} has.`, `What number of ${what} has {X}?`],
     words: ['X'],
     draw(rng) {
       for (;;) {

@@ -46,6 +46,11 @@ const kinds: readonly Kind[] = [
       B: ['What octahedral factor has {A}{B}{X}3 if {X} has {x} pm and {B} {b} pm?', 'With {X} {x} pm and {B} {b} pm, what is the octahedral factor of {A}{B}{X}3?'],
       C: ['Radii: {B} {b} pm, {X} {x} pm. Give the octahedral factor of {A}{B}{X}3.', 'State the octahedral factor when {X} of {x} pm surrounds {B} of {b} pm in {A}{B}{X}3.'],
     }, // prettier-ignore
+    rewordings: [
+      'The radius of {X} is {x} pm, of {B} {b} pm. What octahedral factor has {A}{B}{X}3?',
+      'In {A}{B}{X}3, {X} has {x} pm and {B} {b} pm. What is the octahedral factor?',
+      'Calculate the octahedral factor of {A}{B}{X}3 if {B} has {b} pm and {X} {x} pm.',
+    ],
     words: ['A', 'B', 'X'],
     draw(rng) {
       const { A, B, X, b, x } = compound(rng) as Record<string, string>;
@@ -63,6 +68,11 @@ const kinds: readonly Kind[] = [
       B: ['What tolerance factor has {A}{B}{X}3 if {X} has {x}, {B} {b} and {A} {a} pm?', 'With {X} {x}, {B} {b}, {A} {a} pm, what is the tolerance factor of {A}{B}{X}3?'],
       C: ['Radii in pm: {A} {a}, {B} {b}, {X} {x}. Give the tolerance factor of {A}{B}{X}3.', 'State the tolerance factor for {A}{B}{X}3, where {X} has {x}, {A} {a}, {B} {b} pm.'],
     }, // prettier-ignore
+    rewordings: [
+      'The radii are {X} {x}, {B} {b}, {A} {a} pm. What tolerance factor has {A}{B}{X}3?',
+      'In {A}{B}{X}3, {A} has {a}, {B} {b} and {X} {x} pm. What is the tolerance factor?',
+      'Calculate the tolerance factor of {A}{B}{X}3 if {B} has {b}, {A} {a} and {X} {x} pm.',
+    ],
     words: ['A', 'B', 'X'],
     draw: compound,
     solution: () => ['p=a+x', 'q=b+x', 't=p/q/1.41'],
@@ -83,6 +93,11 @@ const kinds: readonly Kind[] = [
       B: ['What structure is expected of {A}{B}{X}3 if {B}-{X} is {q} pm and {A}-{X} {p} pm?', 'With {B}-{X} {q} pm and {A}-{X} {p} pm, what structure has {A}{B}{X}3?'],
       C: ['Bonds: {A}-{X} {p} pm, {B}-{X} {q} pm. Give the likely structure of {A}{B}{X}3.', 'Which structure suits {A}{B}{X}3, where {A}-{X} measures {p} pm and {B}-{X} {q} pm?'],
     }, // prettier-ignore
+    rewordings: [
+      'The bond {B}-{X} is {q} pm and {A}-{X} {p} pm. What structure has {A}{B}{X}3?',
+      'In {A}{B}{X}3, {A}-{X} has {p} pm and {B}-{X} {q} pm. What structure is expected?',
+      'What is the expected structure of {A}{B}{X}3 if {A}-{X} is {p} pm and {B}-{X} {q} pm?',
+    ],
     words: ['A', 'B', 'X'],
     draw(rng) {
       // Each class equally often: real radii alone would make half of all compounds tilted.

@@ -33,3 +33,6 @@ export function taskById(id: string): Task {
 
 /** The task that a record names in its details; undefined for questions from elsewhere, which have no checker. */
 export const taskOfQuestion = ({ details }: Question): Task | undefined => TASKS.find(({ id }) => id === details?.task);
+
+/** The task that reads a stem, whatever the record says of it: no stem is read by two. */
+export const taskOfStem = (stem: string): Task | undefined => TASKS.find((task) => task.parseStem(stem) !== undefined);

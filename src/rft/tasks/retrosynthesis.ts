@@ -72,6 +72,13 @@ function carbons({ name, what, named }: Side): Kind {
           B: [`{X} is made from the ${what} with how many C atoms?`, `With how many C atoms is the ${what} that {X} is made from?`],
           C: [`Take {X} apart and count the C atoms of the ${what}.`, `State the number of C atoms in the ${what} to start {X} from.`],
         },
+    rewordings: named
+      ? [`Which ${what} is {X} made from?`, `{X} is made from an ${what}. Which is it?`, `What is the ${what} that gives {X}?`]
+      : [
+          `{X} is made from an ${what}. How many C atoms has it?`,
+          `What number of C atoms has the ${what} of {X}?`,
+          `Calculate how many C atoms has the ${what} that gives {X}.`,
+        ],
     words: ['X'],
     draw(rng) {
       const link = what === 'acid' ? rng.pick(['O', 'NH']) : what === 'alcohol' ? 'O' : 'NH';
@@ -112,6 +119,11 @@ const kinds: readonly Kind[] = [
       B: ['With {X}, what molar mass in g/mol has the acid that gives {p} g/mol and H2O?', 'How many g/mol has the acid if with {X} it gives H2O and {p} g/mol?'],
       C: ['{X} condenses with an acid to {p} g/mol and H2O. Give the molar mass in g/mol of the acid.', 'State in g/mol the acid to take with {X} for {p} g/mol, as H2O leaves.'],
     }, // prettier-ignore
+    rewordings: [
+      'What is the molar mass in g/mol of an acid that gives {p} g/mol and H2O with {X}?',
+      '{X} and an acid give H2O and {p} g/mol. How many g/mol has the acid?',
+      'Calculate the molar mass in g/mol of the acid, which with {X} gives H2O and {p} g/mol.',
+    ],
     words: ['X'],
     draw(rng) {
       const [X, mass] = rng.pick(Object.entries(PARTNERS));
@@ -129,6 +141,11 @@ const kinds: readonly Kind[] = [
       B: ['How many % is the yield of a route if its steps give {a}, {b} and {c} %?', 'With steps of {a}, {b} and {c} %, what yield in % has a route?'],
       C: ['A route runs through {a} %, then {b} %, then {c} %. Give its yield in %.', 'State what % is left after three steps of {a}, {b} and {c} % yield.'],
     }, // prettier-ignore
+    rewordings: [
+      'What is the yield in % of a route if the steps give {a}, {b} and {c} %?',
+      'A route has steps of {a}, {b} and {c} %. How many % is the yield of all?',
+      'Calculate the yield in % of all steps if they give {a}, {b} and {c} %.',
+    ],
     draw(rng) {
       const [a, b, c] = Array.from({ length: 3 }, () => String(10 * rng.pick(range(3, 9)))) as [string, string, string];
       return { a, b, c };

@@ -81,8 +81,10 @@ export interface Task {
    * `wrong`: readable, but one of these fails; a carried-on wrong value counts. `unparseable`: not in the step format.
    */
   checkStep(question: Question, previousSteps: readonly string[], step: string): StepLabel;
-  /** Recovers the problem from a stem in any phrasing. */
+  /** Recovers the problem from a stem in any phrasing, or in one of `wordings`. */
   parseStem(stem: string): Problem | undefined;
+  /** The problem in each wording that a rewriter may use: those of A and B and further ones, never C. All differ; the order is fixed. */
+  wordings(problem: Problem): readonly string[];
   /** The same question in another wording; the options stay. */
   restate(question: Question, phrasing: Phrasing, rng: Random): Question;
 }
