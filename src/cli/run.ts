@@ -19,9 +19,10 @@ import { parseDataset } from '../rft/dataset.ts';
 import type { RunEvent } from '../rft/events.ts';
 import type { PipelineData } from '../rft/pipeline.ts';
 import type { Policy } from '../rft/policy.ts';
-import { longestPrompt } from '../rft/prompts.ts';
 import { runWithRecovery } from '../rft/recovery.ts';
+import { longestComposed } from '../rft/retrieve/compose.ts';
 import { nodeGpu } from './dawn.ts';
+import { openMiniLm } from './minilm.ts';
 import { readModelFolder, readOwn, readQuestions, readText } from './models.ts';
 
 export async function run(args: readonly string[]): Promise<number> {
@@ -60,7 +61,7 @@ export async function run(args: readonly string[]): Promise<number> {
 
   if (values.out) await mkdir(dirname(values.out), { recursive: true });
   const out = values.out ? createWriteStream(values.out) : undefined;
-  for await (const event of runWithRecovery(open, config, data, { appVersion: APP_VERSION })) {
+  for await (const event of runWithRecovery(open, config, data, { appVersion: APP_VERSION, openEmbedder: openMiniLm })) {
     const line = `${JSON.stringify(event)}\n`;
     if (out) {
       if (!out.write(line)) await new Promise<void>((resolve) => out.once('drain', () => resolve()));
@@ -91,7 +92,8 @@ async function questionsOf({ data: { task, file } }: Config, train: string | und
 async function sayMemory(config: Config, folder: ModelFolder, { train, test }: PipelineData): Promise<void> {
   const model = await inspectModel(config.model, folder);
   const gpu = await Gpu.open(await nodeGpu());
-  const prompt = longestPrompt(model.tokenizer, [...train.questions, ...test.questions]);
+  const context = model.config.max_position_embeddings;
+  const prompt = longestComposed(config, model.tokenizer, context, [...train.questions, ...test.questions]);
   const sizes = runSizes(config, prompt, { train: train.questions.length, test: test.questions.length });
   const { total, weights, adapters, kv_cache, activations } = memoryNeeded(model.config, sizes, gpu.adapter);
   gpu.destroy();
@@ -120,6 +122,7 @@ function narrate(event: RunEvent): void {
   const percent = (value: number) => value.toFixed(3);
   const say = (line: string) => process.stderr.write(`${((event.time_ms ?? 0) / 1000).toFixed(1).padStart(7)} s  ${line}\n`);
   if (event.type === 'run') say(`${event.policy.model} on ${event.policy.device}, seed ${event.seed}`);
+  else if (event.type === 'retrieval') say(`${event.stage}: up to ${event.k} examples in context, by ${event.embedder}`);
   else if (event.type === 'warning') say(`warning: ${event.message}`);
   else if (event.type === 'metric' && event.stage === 'ppo')
     say(`ppo ${event.update}: reward ${percent(event.reward_mean)}, kl ${percent(event.kl)}, clip ${percent(event.clip_ratio)}`);

@@ -110,6 +110,8 @@ export function foldEvents(view: RunView, events: readonly RunEvent[]): RunView 
       case 'done':
         done = event;
         break;
+      case 'retrieval':
+      case 'prompts':
       case 'checkpoint':
         break;
     }

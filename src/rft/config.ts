@@ -41,6 +41,14 @@ const sections = {
     max_new_tokens: integer(192, { title: 'Response length', description: 'Longest response.', unit: 'tokens', min: 1, max: 32_768, paper: 2048 }),
     fallback_bare_answer: toggle(true, { title: 'Bare answer as fallback', description: 'A question never answered right is taught as the right letter alone; otherwise it is left out.', paper: 'on' }),
   }),
+  icl: v.strictObject({
+    k: integer(0, { title: 'Examples in context', description: 'Similar training questions, answered, that a prompt shows before its own; 0 is off. The switches below say which prompts show them.', min: 0, max: 16, paper: 3 }),
+    in_sft: toggle(false, { title: 'Examples in SFT', description: 'The prompts of SFT show examples.', paper: 'off' }),
+    in_rl: toggle(false, { title: 'Examples in RL', description: 'The prompts of the rollouts show examples.', paper: 'on' }),
+    in_evaluation: toggle(false, { title: 'Examples in evaluation', description: 'The prompts of evaluations show examples, from the training questions too.', paper: 'not said' }),
+    embedder: choice(['minilm', 'policy'], 'policy', { title: 'Similar by', description: 'minilm: all-MiniLM-L6-v2, which has to be fetched; policy: the base model’s own mean-pooled hidden states.', paper: 'Sentence-BERT' }),
+    show: choice(['answer', 'solution'], 'answer', { title: 'Examples show', description: 'The bare right letter, which is what the bundled models have seen; or the run’s own right solution from synthesis, where it has one.', paper: 'answer' }),
+  }),
   sft: v.strictObject({
     enabled: toggle(true, { title: 'SFT', description: 'Fine-tune on the synthesised responses before RL. Off is the paper’s row ReFT.' }),
     epochs: integer(8, { title: 'Epochs', description: 'Passes over the synthesised set.', min: 1, max: 1000, paper: 8, released: 8 }),
@@ -109,6 +117,7 @@ export const configSchema = v.strictObject({
   data: v.optional(sections.data, {}),
   lora: v.optional(sections.lora, {}),
   synthesis: v.optional(sections.synthesis, {}),
+  icl: v.optional(sections.icl, {}),
   sft: v.optional(sections.sft, {}),
   ppo: v.optional(sections.ppo, {}),
   evaluation: v.optional(sections.evaluation, {}),

@@ -4,10 +4,11 @@ import { type Question, phrasingGroup } from './dataset.ts';
 import type { AccuracyComparison, EvaluationStage, EvaluationSummary, RunEvent, SampleEvent } from './events.ts';
 import { type Grade, type Outcome, type OutcomeCounts, countOutcomes } from './graders/grader.ts';
 import type { AdapterName, Generation } from './policy.ts';
-import { encodePrompts, responseLength, responseText } from './prompts.ts';
+import { responseLength, responseText } from './prompts.ts';
+import type { Prompt } from './retrieve/compose.ts';
+import { stagePrompts } from './retrieve/stage-prompts.ts';
 import { type StageContext, timed } from './stage.ts';
 import { mean, pairedBootstrap, passAtK, wilson } from './statistics.ts';
-import { formatPrompt } from './tasks/format.ts';
 
 /** Responses of one kind to every question; serialisable, so that a checkpoint can hold it. */
 export interface ResponseSet {
@@ -43,29 +44,34 @@ export const testQuestions = ({ config, test }: StageContext): readonly Question
 export async function* evaluate(context: StageContext, job: EvaluationJob): AsyncGenerator<RunEvent, EvaluationResult> {
   const { samples_per_question: samples, greedy } = context.config.evaluation;
   const seed = context.seed.derive('evaluate');
-  const total = testQuestions(context).length * (samples + (greedy ? 1 : 0));
+  const { stage, update } = job;
+  const questions = testQuestions(context);
+  const prompts = yield* stagePrompts(context, { stage, use: 'evaluation', questions, tell: (update ?? 0) === 0 });
+  const total = questions.length * (samples + (greedy ? 1 : 0));
   // Texts of the likeliest responses are the ones to read; without greedy decoding, those of the first samples.
   const greedySet = greedy
-    ? yield* respond(context, job, { samples: 1, temperature: 0, seed: seed.derive('greedy'), before: 0, total, show: true })
+    ? yield* respond(context, job, { prompts, samples: 1, temperature: 0, seed: seed.derive('greedy'), before: 0, total, show: true })
     : undefined;
   const sampledSet =
     samples > 0
       ? yield* respond(context, job, {
+          prompts,
           samples,
           temperature: context.config.evaluation.temperature,
           seed: seed.derive('sampled'),
-          before: total - testQuestions(context).length * samples,
+          before: total - questions.length * samples,
           total,
           show: !greedy,
         })
       : undefined;
   const result = { ...(sampledSet && { sampled: sampledSet }), ...(greedySet && { greedy: greedySet }) };
-  const { stage, update } = job;
-  yield { type: 'metric', stage, ...(update === undefined ? {} : { update }), ...summarize(testQuestions(context), result) };
+  yield { type: 'metric', stage, ...(update === undefined ? {} : { update }), ...summarize(questions, result) };
   return result;
 }
 
 interface Pass {
+  /** One for each question. */
+  readonly prompts: readonly Prompt[];
   readonly samples: number;
   readonly temperature: number;
   readonly seed: Seed;
@@ -79,7 +85,6 @@ async function* respond(context: StageContext, job: EvaluationJob, pass: Pass): 
   const { policy, grade, onProgress } = context;
   const { stage } = job;
   const questions = testQuestions(context);
-  const prompts = encodePrompts(policy, questions);
   const jobs = questions.flatMap((_, question) => Array.from({ length: pass.samples }, () => question));
   const right = questions.map(() => 0);
   const outcomes: Outcome[] = [];
@@ -91,7 +96,7 @@ async function* respond(context: StageContext, job: EvaluationJob, pass: Pass): 
     const { result: generations } = await timed(context, () =>
       policy.generate(
         {
-          prompts: chunk.map((question) => prompts[question]!),
+          prompts: chunk.map((question) => pass.prompts[question]!.tokens),
           adapter: job.adapter,
           sampling: { temperature: pass.temperature, top_k: 0, top_p: 1, max_new_tokens: context.config.evaluation.max_new_tokens },
           seed: pass.seed.derive(at / REQUEST_SIZE),
@@ -109,7 +114,7 @@ async function* respond(context: StageContext, job: EvaluationJob, pass: Pass): 
       lengths.push(responseLength(generation));
       const first = (at + i) % pass.samples === 0;
       if (pass.show && first && stage !== 'evaluate_during')
-        yield sampleEvent(stage, questions[question]!, question, generation, text, result);
+        yield sampleEvent(stage, pass.prompts[question]!.text, question, generation, text, result);
     }
     yield progress(Math.min(at + REQUEST_SIZE, jobs.length));
   }
@@ -118,7 +123,7 @@ async function* respond(context: StageContext, job: EvaluationJob, pass: Pass): 
 
 function sampleEvent(
   stage: 'evaluate_before' | 'evaluate_after',
-  asked: Question,
+  prompt: string,
   question: number,
   generation: Generation,
   text: string,
@@ -130,7 +135,7 @@ function sampleEvent(
     stage,
     question,
     sample: 0,
-    prompt: formatPrompt(asked),
+    prompt,
     text,
     reward,
     outcome,

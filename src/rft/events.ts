@@ -6,6 +6,8 @@
 import type { Config } from './config.ts';
 import type { PipelineCheckpoint } from './checkpoint.ts';
 import type { Outcome, OutcomeCounts } from './graders/grader.ts';
+import type { PromptDifference } from './prompt-lint.ts';
+import type { PromptUse, RetrievedExample } from './retrieve/compose.ts';
 import type { PolicyInfo, PpoMetrics } from './policy.ts';
 import type { Interval } from './statistics.ts';
 
@@ -179,6 +181,35 @@ export interface TokenRecord {
   readonly return?: number;
 }
 
+/** The examples in context of a stage's prompts, told once for each stage. */
+export interface RetrievalEvent extends Timed {
+  readonly type: 'retrieval';
+  readonly stage: Stage | EvaluationStage;
+  readonly use: PromptUse;
+  /** Name of the model whose vectors were compared. */
+  readonly embedder: string;
+  /** Examples asked for. */
+  readonly k: number;
+  readonly questions: readonly {
+    /** Index among the questions of the stage, from 0. */
+    readonly question: number;
+    /** Tokens. */
+    readonly prompt_length: number;
+    /** The most similar first; similarities are rounded to four decimals. */
+    readonly examples: readonly RetrievedExample[];
+  }[];
+}
+
+/** The prompts of SFT, RL and evaluation for the same training questions, compared byte by byte before the first stage. */
+export interface PromptsEvent extends Timed {
+  readonly type: 'prompts';
+  readonly stage: 'run';
+  readonly uses: readonly PromptUse[];
+  /** Training questions compared, from the first. */
+  readonly questions: number;
+  readonly differences: readonly PromptDifference[];
+}
+
 /** `checkpoint` is not enumerable: JSON and structured clones leave it out, so a worker posts it by itself. */
 export interface CheckpointEvent extends Timed {
   readonly type: 'checkpoint';
@@ -219,7 +250,16 @@ export interface DoneEvent extends Timed {
 }
 
 export type RunEvent =
-  RunStartedEvent | StageEvent | ProgressEvent | MetricEvent | SampleEvent | CheckpointEvent | WarningEvent | DoneEvent;
+  | RunStartedEvent
+  | StageEvent
+  | ProgressEvent
+  | MetricEvent
+  | SampleEvent
+  | RetrievalEvent
+  | PromptsEvent
+  | CheckpointEvent
+  | WarningEvent
+  | DoneEvent;
 
 /** The event as JSON without its time fields: what two runs of one seed have in common. */
 export function withoutTime(event: RunEvent): string {

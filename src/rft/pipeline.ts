@@ -11,11 +11,15 @@ import { type EvaluationResult, compare, evaluate, testQuestions } from './evalu
 import { type DatasetRecord, type ProgressEvent, type RunEvent, STAGES, type Stage, type WarningEvent } from './events.ts';
 import { checkQuestions } from './graders/grader.ts';
 import { makeGrader } from './graders/registry.ts';
+import type { Embedder } from './embedder.ts';
 import type { Policy } from './policy.ts';
 import { ppo } from './ppo.ts';
+import { lintPrompts } from './prompt-lint.ts';
+import { responseText } from './prompts.ts';
+import { PROMPT_USES, PromptComposer, type PromptUse, type Solutions, showsExamples } from './retrieve/compose.ts';
 import { sft } from './sft.ts';
 import { type StageContext, milliseconds } from './stage.ts';
-import { synthesize } from './synthesize.ts';
+import { type SynthesisState, synthesize } from './synthesize.ts';
 
 export interface PipelineData {
   readonly train: Dataset;
@@ -28,6 +32,8 @@ export interface PipelineOptions {
   /** Goes on after this checkpoint: later events and the adapter are those of the run that was never broken off. */
   readonly resume?: PipelineCheckpoint;
   readonly appVersion?: string;
+  /** all-MiniLM-L6-v2, for examples in context by `icl.embedder` minilm. The run disposes of it. */
+  readonly openEmbedder?: () => Promise<Embedder>;
   /** Live progress inside one call of the policy; no part of the stream. */
   readonly onProgress?: (progress: ProgressEvent) => void;
   /** Milliseconds from any moment, for the time fields. */
@@ -46,8 +52,19 @@ export async function* runPipeline(
 ): AsyncGenerator<RunEvent, void> {
   const now = options.now ?? (() => performance.now());
   const start = now();
-  for await (const event of stages(policy, config, data, { ...options, now })) {
-    yield Object.assign(event, { time_ms: milliseconds(now() - start) });
+  const { openEmbedder } = options;
+  const embedders: Embedder[] = [];
+  const opened = async () => {
+    const embedder = await openEmbedder!();
+    embedders.push(embedder);
+    return embedder;
+  };
+  try {
+    for await (const event of stages(policy, config, data, { ...options, ...(openEmbedder && { openEmbedder: opened }), now })) {
+      yield Object.assign(event, { time_ms: milliseconds(now() - start) });
+    }
+  } finally {
+    for (const embedder of embedders) await embedder.dispose();
   }
 }
 
@@ -71,6 +88,8 @@ async function* stages(policy: Policy, config: Config, data: PipelineData, optio
     yield { type: 'run', stage: 'run', app_version: options.appVersion ?? '', seed: config.seed, config, dataset, policy: policy.info };
     yield* warnings(train, test);
   }
+  const composer = await PromptComposer.open(policy, config, train.questions, options.openEmbedder, options.signal);
+  if (!options.resume) yield* promptLint(composer, config, train, options.signal);
 
   const save = async (stage: Stage, step: number, extra: Partial<PipelineState> = {}) =>
     checkpointEvent({
@@ -92,6 +111,8 @@ async function* stages(policy: Policy, config: Config, data: PipelineData, optio
     test,
     seed,
     grade: grader.grade,
+    compose: (use, questions) => composer.compose(use, questions, solutionsOf(policy, state.synthesis), options.signal),
+    embedderName: composer.embedderName,
     signal: options.signal,
     now: options.now,
     onProgress: options.onProgress,
@@ -131,6 +152,51 @@ async function* stages(policy: Policy, config: Config, data: PipelineData, optio
   const before = state.before!;
   const questions = testQuestions(contextOf('evaluate_after'));
   yield { type: 'done', ...compare(questions, before, after ?? before, seed.derive('bootstrap')), stage: 'run' };
+}
+
+/** What the run itself answered right, a solution for each question that has one. */
+function solutionsOf(policy: Policy, synthesis: SynthesisState | undefined): Solutions {
+  const solved = (synthesis?.examples ?? []).filter(({ fallback }) => !fallback);
+  return new Map(
+    solved.map(({ question, tokens, prompt_length }) => [
+      question,
+      responseText(policy, { tokens: Int32Array.from(tokens), prompt_length }),
+    ]),
+  );
+}
+
+/** Training questions whose prompts are compared: a difference between two uses shows in any of them. */
+const LINTED = 100;
+
+async function* promptLint(composer: PromptComposer, config: Config, train: Dataset, signal?: AbortSignal): AsyncGenerator<RunEvent, void> {
+  const questions = train.questions.slice(0, LINTED);
+  const used = { sft: config.sft.enabled, rl: config.ppo.enabled, evaluation: true };
+  const uses = PROMPT_USES.filter((use) => used[use]);
+  const prompts: Partial<Record<PromptUse, string[]>> = {};
+  for (const use of uses) prompts[use] = (await composer.compose(use, questions, new Map(), signal)).map(({ text }) => text);
+  const differences = lintPrompts(prompts);
+  yield { type: 'prompts', stage: 'run', uses, questions: questions.length, differences };
+  for (const { between, parts, questions: differing, first } of differences) {
+    const [left, right] = first.text.map((text) => JSON.stringify(text));
+    yield {
+      type: 'warning',
+      stage: 'run',
+      code: 'prompts-differ',
+      message: `The prompts of ${between.join(' and ')} differ for ${differing.length} of ${questions.length} questions, in ${parts.join(', ')}: from byte ${first.byte} of question ${differing[0]! + 1} on, ${left} stands against ${right}.`,
+      remedy: 'Set icl.in_sft, icl.in_rl and icl.in_evaluation alike, unless this difference is what you want to study.',
+    };
+  }
+  if (showsExamples(config, 'evaluation') && config.icl.show === 'solution' && config.sft.enabled) {
+    yield {
+      type: 'warning',
+      stage: 'run',
+      code: 'examples-change',
+      message:
+        'The test before training shows bare answers, since no question is solved yet, and the test after it shows worked solutions.',
+      remedy:
+        'Set icl.show to answer for the same prompts before and after, or read the difference as that of both, training and solutions.',
+    };
+  }
 }
 
 const datasetRecord = ({ name, questions, sha256 }: Dataset): DatasetRecord => ({ name, questions: questions.length, sha256 });

@@ -3,18 +3,18 @@
  * which computes advantages and losses where the model lives.
  */
 import type { Config } from './config.ts';
-import type { Question } from './dataset.ts';
 import { evaluate } from './evaluate.ts';
 import type { PpoMetricEvent, RunEvent, SampleEvent, TokenRecord } from './events.ts';
 import { type Grade, countOutcomes } from './graders/grader.ts';
 import { outcomeReward } from './graders/outcome-reward.ts';
 import type { Generation, PpoConfig, PpoDetails, SeedWords } from './policy.ts';
-import { encodePrompts, responseLength, responseText } from './prompts.ts';
+import { responseLength, responseText } from './prompts.ts';
+import type { Prompt } from './retrieve/compose.ts';
+import { stagePrompts } from './retrieve/stage-prompts.ts';
 import { learningRate } from './schedule.ts';
 import { optimizerStep } from './sft.ts';
 import { type StageContext, checkFinite, checkpointDue, timed } from './stage.ts';
 import { mean, standardDeviation } from './statistics.ts';
-import { formatPrompt } from './tasks/format.ts';
 
 interface Rollout {
   /** Index in the training set. */
@@ -31,7 +31,8 @@ export async function* ppo(context: StageContext): AsyncGenerator<RunEvent, void
   const { policy, config, train } = context;
   const { updates, actor_learning_rate, critic_learning_rate, freeze_actor_updates } = config.ppo;
   const seed = context.seed.derive('ppo');
-  const prompts = encodePrompts(policy, train.questions);
+  const tell = context.done === 0;
+  const prompts = yield* stagePrompts(context, { stage: 'ppo', use: 'rl', questions: train.questions, tell });
   if (context.done === 0) {
     if (!config.sft.enabled) await policy.attachAdapter(config.lora, context.seed.derive('adapter'));
     await policy.beginRl(seed.derive('begin'));
@@ -71,8 +72,8 @@ export async function* ppo(context: StageContext): AsyncGenerator<RunEvent, void
     };
     for (let i = 0; i < shown; i++) {
       yield sampleEvent(
-        context,
         update,
+        prompts,
         rollouts,
         i,
         i < inspected ? tokenRecords(context, rollouts[i]!.generation, result.details, i) : undefined,
@@ -107,7 +108,7 @@ export function questionsOfUpdate(seed: StageContext['seed'], questions: number,
 }
 
 /** The responses of one update, those of a question side by side. */
-async function sampleRollouts(context: StageContext, prompts: readonly (readonly number[])[], update: number): Promise<Rollout[]> {
+async function sampleRollouts(context: StageContext, prompts: readonly Prompt[], update: number): Promise<Rollout[]> {
   const { policy, config, train, grade, onProgress } = context;
   const { questions_per_update, samples_per_question, temperature, max_new_tokens } = config.ppo;
   const seed = context.seed.derive('ppo');
@@ -116,7 +117,7 @@ async function sampleRollouts(context: StageContext, prompts: readonly (readonly
   );
   const generations = await policy.generate(
     {
-      prompts: asked.map((question) => prompts[question]!),
+      prompts: asked.map((question) => prompts[question]!.tokens),
       adapter: 'policy',
       // No top-k or top-p: the old log-probs must be those of the distribution that was sampled from.
       sampling: { temperature, top_k: 0, top_p: 1, max_new_tokens },
@@ -205,21 +206,20 @@ function rolloutMetrics(rollouts: readonly Rollout[], rewards: readonly number[]
 }
 
 function sampleEvent(
-  { train }: StageContext,
   update: number,
+  prompts: readonly Prompt[],
   rollouts: readonly Rollout[],
   i: number,
   tokens: readonly TokenRecord[] | undefined,
 ): SampleEvent {
   const { question, generation, text, grade, outcome_reward } = rollouts[i]!;
-  const asked: Question = train.questions[question]!;
   return {
     type: 'sample',
     stage: 'ppo',
     update: update + 1,
     question,
     sample: i,
-    ...(rollouts[i - 1]?.question === question ? {} : { prompt: formatPrompt(asked) }),
+    ...(rollouts[i - 1]?.question === question ? {} : { prompt: prompts[question]!.text }),
     text,
     reward: outcome_reward,
     outcome: grade.outcome,

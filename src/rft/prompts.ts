@@ -7,7 +7,7 @@ import { formatPrompt, formatResponse } from './tasks/format.ts';
 /** @throws InputError when a prompt leaves no room for a response in the model's context. */
 export function encodePrompts({ tokenizer, info }: Policy, questions: readonly Question[]): number[][] {
   return questions.map((question, i) => {
-    const prompt = encodePrompt(tokenizer, question);
+    const prompt = encodePrompt(tokenizer, formatPrompt(question));
     if (prompt.length >= info.context) {
       throw new InputError(
         `Question ${i + 1} has ${prompt.length} tokens, and ${info.model} reads at most ${info.context}, its response included.`,
@@ -18,13 +18,14 @@ export function encodePrompts({ tokenizer, info }: Policy, questions: readonly Q
   });
 }
 
-/** Tokens of the longest prompt: what a run over these questions has to have room for. */
+/** Tokens of the longest prompt without examples. */
 export const longestPrompt = (tokenizer: Tokenizer, questions: readonly Question[]): number =>
-  questions.reduce((most, question) => Math.max(most, encodePrompt(tokenizer, question).length), 0);
+  questions.reduce((most, question) => Math.max(most, encodePrompt(tokenizer, formatPrompt(question)).length), 0);
 
-function encodePrompt(tokenizer: Tokenizer, question: Question): number[] {
-  const text = tokenizer.encode(formatPrompt(question));
-  return tokenizer.bosId === undefined ? text : [tokenizer.bosId, ...text];
+/** The tokens of a prompt's text, after the begin token where the model expects one. */
+export function encodePrompt(tokenizer: Tokenizer, text: string): number[] {
+  const tokens = tokenizer.encode(text);
+  return tokenizer.bosId === undefined ? tokens : [tokenizer.bosId, ...tokens];
 }
 
 /** The response without its end token and without any other special token. */

@@ -2,7 +2,8 @@
 import { InputError } from '../base/errors.ts';
 import type { Config } from './config.ts';
 import type { RunEvent } from './events.ts';
-import type { OptimizerStep } from './policy.ts';
+import type { OptimizerStep, Sequence } from './policy.ts';
+import { stagePrompts } from './retrieve/stage-prompts.ts';
 import { learningRate } from './schedule.ts';
 import { type StageContext, checkFinite, checkpointDue, timed } from './stage.ts';
 import type { SynthesizedExample } from './synthesize.ts';
@@ -28,16 +29,15 @@ export async function* sft(context: StageContext, examples: readonly Synthesized
     );
   }
   const seed = context.seed.derive('sft');
+  const prompted = yield* promptedExamples(context, examples);
   const batches = Math.ceil(examples.length / batch_size);
   const total = epochs * batches;
   if (context.done === 0) await policy.attachAdapter(config.lora, context.seed.derive('adapter'));
   for (let step = context.done; step < total; step++) {
     const epoch = Math.floor(step / batches);
     const at = (step % batches) * batch_size;
-    const order = seed.derive('order').derive(epoch).random().shuffle(examples);
-    const sequences = order
-      .slice(at, at + batch_size)
-      .map(({ tokens, prompt_length }) => ({ tokens: Int32Array.from(tokens), prompt_length }));
+    const order = seed.derive('order').derive(epoch).random().shuffle(prompted);
+    const sequences = order.slice(at, at + batch_size);
     const learning_rate = learningRate(step, total, config.sft);
     const { result, time_ms } = await timed(context, () =>
       policy.sftStep(
@@ -63,4 +63,14 @@ export async function* sft(context: StageContext, examples: readonly Synthesized
     yield { type: 'progress', stage: 'sft', done: step + 1, total, unit: 'steps' };
     if (checkpointDue(context, step + 1, total)) yield await context.save(step + 1);
   }
+}
+
+/** Responses as synthesis drew them, after the prompts of SFT: synthesis asks without examples, SFT with them where `icl.in_sft` says so. */
+async function* promptedExamples(context: StageContext, examples: readonly SynthesizedExample[]): AsyncGenerator<RunEvent, Sequence[]> {
+  const { questions } = context.train;
+  const prompts = yield* stagePrompts(context, { stage: 'sft', use: 'sft', questions, tell: context.done === 0 });
+  return examples.map(({ question, tokens, prompt_length }) => {
+    const prompt = prompts[question]!.tokens;
+    return { tokens: Int32Array.of(...prompt, ...tokens.slice(prompt_length)), prompt_length: prompt.length };
+  });
 }

@@ -3,10 +3,11 @@ import { LabError, throwIfStopped } from '../base/errors.ts';
 import type { Seed } from '../base/random.ts';
 import type { PipelineState } from './checkpoint.ts';
 import type { Config } from './config.ts';
-import type { Dataset } from './dataset.ts';
+import type { Dataset, Question } from './dataset.ts';
 import type { CheckpointEvent, ProgressEvent } from './events.ts';
 import type { GradeFunction } from './graders/grader.ts';
 import type { Policy } from './policy.ts';
+import type { Prompt, PromptUse } from './retrieve/compose.ts';
 
 export interface StageContext {
   readonly policy: Policy;
@@ -16,6 +17,10 @@ export interface StageContext {
   /** The master seed; a stage derives its own by name. */
   readonly seed: Seed;
   readonly grade: GradeFunction;
+  /** The prompts of a use, with what the run's synthesis has solved so far; see PromptComposer. */
+  readonly compose: (use: PromptUse, questions: readonly Question[]) => Promise<Prompt[]>;
+  /** Of the embedder that finds examples; undefined when no prompt shows any. */
+  readonly embedderName: string | undefined;
   readonly signal: AbortSignal | undefined;
   /** Milliseconds, for time fields alone. */
   readonly now: () => number;
