@@ -14,7 +14,7 @@ import type { ModelFolder } from '../model/folder.ts';
 import { memoryNeeded, runSizes } from '../model/memory.ts';
 import { inspectModel, openPolicy } from '../model/open.ts';
 import { parseNotebook } from '../notebook/schema.ts';
-import { type Config, setPath } from '../rft/config.ts';
+import { type Config, setPaths } from '../rft/config.ts';
 import { parseDataset } from '../rft/dataset.ts';
 import type { RunEvent } from '../rft/events.ts';
 import type { PipelineData } from '../rft/pipeline.ts';
@@ -110,11 +110,12 @@ function configOf(text: string, path: string, settings: readonly string[]): Conf
   } catch (cause) {
     throw new InputError(`${path} is not JSON: ${(cause as Error).message}.`, 'Choose a notebook file of this lab.', { cause });
   }
-  return settings.reduce((config, setting) => {
+  const pairs = settings.map((setting) => {
     const at = setting.indexOf('=');
     if (at < 0) throw new InputError(`--set ${setting} has no value.`, 'Write it as path=value, e.g. ppo.updates=5.');
-    return setPath(config, setting.slice(0, at), setting.slice(at + 1));
-  }, parseNotebook(json).config);
+    return [setting.slice(0, at), setting.slice(at + 1)] as const;
+  });
+  return setPaths(parseNotebook(json).config, pairs);
 }
 
 /** One line per thing worth knowing, on stderr. */

@@ -110,6 +110,7 @@ export function foldEvents(view: RunView, events: readonly RunEvent[]): RunView 
       case 'done':
         done = event;
         break;
+      case 'best':
       case 'retrieval':
       case 'prompts':
       case 'checkpoint':

@@ -26,6 +26,8 @@ export interface EvaluationResult {
 
 export interface EvaluationJob {
   readonly stage: EvaluationStage;
+  /** Whose questions are asked. */
+  readonly on: 'test' | 'validation';
   readonly adapter: AdapterName;
   /** Updates done, for an evaluation between PPO updates. */
   readonly update?: number;
@@ -44,17 +46,27 @@ export const testQuestions = ({ config, test }: StageContext): readonly Question
 export async function* evaluate(context: StageContext, job: EvaluationJob): AsyncGenerator<RunEvent, EvaluationResult> {
   const { samples_per_question: samples, greedy } = context.config.evaluation;
   const seed = context.seed.derive('evaluate');
-  const { stage, update } = job;
-  const questions = testQuestions(context);
+  const { stage, on, update } = job;
+  const questions = on === 'validation' ? context.validation!.questions : testQuestions(context);
   const prompts = yield* stagePrompts(context, { stage, use: 'evaluation', questions, tell: (update ?? 0) === 0 });
   const total = questions.length * (samples + (greedy ? 1 : 0));
   // Texts of the likeliest responses are the ones to read; without greedy decoding, those of the first samples.
   const greedySet = greedy
-    ? yield* respond(context, job, { prompts, samples: 1, temperature: 0, seed: seed.derive('greedy'), before: 0, total, show: true })
+    ? yield* respond(context, job, {
+        questions,
+        prompts,
+        samples: 1,
+        temperature: 0,
+        seed: seed.derive('greedy'),
+        before: 0,
+        total,
+        show: true,
+      })
     : undefined;
   const sampledSet =
     samples > 0
       ? yield* respond(context, job, {
+          questions,
           prompts,
           samples,
           temperature: context.config.evaluation.temperature,
@@ -65,11 +77,12 @@ export async function* evaluate(context: StageContext, job: EvaluationJob): Asyn
         })
       : undefined;
   const result = { ...(sampledSet && { sampled: sampledSet }), ...(greedySet && { greedy: greedySet }) };
-  yield { type: 'metric', stage, ...(update === undefined ? {} : { update }), ...summarize(questions, result) };
+  yield { type: 'metric', stage, on, ...(update === undefined ? {} : { update }), ...summarize(questions, result) };
   return result;
 }
 
 interface Pass {
+  readonly questions: readonly Question[];
   /** One for each question. */
   readonly prompts: readonly Prompt[];
   readonly samples: number;
@@ -84,7 +97,7 @@ interface Pass {
 async function* respond(context: StageContext, job: EvaluationJob, pass: Pass): AsyncGenerator<RunEvent, ResponseSet> {
   const { policy, grade, onProgress } = context;
   const { stage } = job;
-  const questions = testQuestions(context);
+  const { questions } = pass;
   const jobs = questions.flatMap((_, question) => Array.from({ length: pass.samples }, () => question));
   const right = questions.map(() => 0);
   const outcomes: Outcome[] = [];
@@ -146,6 +159,9 @@ function sampleEvent(
 
 const shares = ({ right, samples }: ResponseSet): number[] => right.map((count) => count / samples);
 const primary = (result: EvaluationResult): ResponseSet => (result.sampled ?? result.greedy)!;
+/** The figure that a run is judged by: the mean over questions of the share of right responses. */
+export const accuracyOf = (result: EvaluationResult): number => mean(shares(primary(result)));
+
 const powersOfTwo = (max: number) => Array.from({ length: Math.floor(Math.log2(max)) + 1 }, (_, i) => 2 ** i);
 
 /** Indices of the test questions of each phrasing group, by the group's name. */

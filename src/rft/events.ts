@@ -15,7 +15,7 @@ import type { Interval } from './statistics.ts';
 export const STAGES = ['evaluate_before', 'synthesize', 'sft', 'ppo', 'evaluate_after'] as const;
 export type Stage = (typeof STAGES)[number];
 
-/** `evaluate_during`: a look at the test set between PPO updates. */
+/** `evaluate_during`: a look at held-out questions between PPO updates, those that `evaluation.during` names. */
 export type EvaluationStage = 'evaluate_before' | 'evaluate_during' | 'evaluate_after';
 
 interface Timed {
@@ -30,7 +30,7 @@ export interface RunStartedEvent extends Timed {
   readonly app_version: string;
   readonly seed: number;
   readonly config: Config;
-  readonly dataset: { readonly train: DatasetRecord; readonly test: DatasetRecord };
+  readonly dataset: { readonly train: DatasetRecord; readonly test: DatasetRecord; readonly validation?: ValidationRecord };
   readonly policy: PolicyInfo;
 }
 
@@ -38,6 +38,12 @@ export interface DatasetRecord {
   readonly name: string;
   readonly questions: number;
   readonly sha256: string;
+}
+
+/** Training questions that nothing is trained on, to choose by. */
+export interface ValidationRecord extends DatasetRecord {
+  /** Their indices in the training set. In all later events the training set is what is left of it. */
+  readonly held_out: readonly number[];
 }
 
 export interface StageEvent extends Timed {
@@ -58,6 +64,8 @@ export interface ProgressEvent extends Timed {
 export interface EvaluationMetricEvent extends Timed, EvaluationSummary {
   readonly type: 'metric';
   readonly stage: EvaluationStage;
+  /** Whose questions were asked. */
+  readonly on: 'test' | 'validation';
   /** Of `evaluate_during`: updates done so far. */
   readonly update?: number;
 }
@@ -114,6 +122,8 @@ export interface SftMetricEvent extends Timed {
   readonly grad_norm: number;
   readonly learning_rate: number;
   readonly tokens: number;
+  /** At the end of an epoch, where examples are held out: their mean negative log-likelihood per target token. */
+  readonly validation_loss?: number;
   readonly train_time_ms: number;
 }
 
@@ -179,6 +189,20 @@ export interface TokenRecord {
   readonly value?: number;
   readonly advantage?: number;
   readonly return?: number;
+}
+
+/** The end of a stage that was watched on held-out questions: which weights it leaves. */
+export interface BestEvent extends Timed {
+  readonly type: 'best';
+  readonly stage: 'sft' | 'ppo';
+  readonly measure: 'validation_loss' | 'validation_accuracy';
+  /** Of the weights kept. */
+  readonly value: number;
+  /** Steps, or updates, after which they stood so. */
+  readonly step: number;
+  /** Steps done, and those planned: fewer were done where the stage stopped early. */
+  readonly steps: number;
+  readonly total: number;
 }
 
 /** The examples in context of a stage's prompts, told once for each stage. */
@@ -255,6 +279,7 @@ export type RunEvent =
   | ProgressEvent
   | MetricEvent
   | SampleEvent
+  | BestEvent
   | RetrievalEvent
   | PromptsEvent
   | CheckpointEvent

@@ -6,7 +6,7 @@ import { InputError } from '../base/errors.ts';
 import { Seed } from '../base/random.ts';
 import { type PipelineCheckpoint, type PipelineState, checkResumable, checkpointEvent } from './checkpoint.ts';
 import type { Config } from './config.ts';
-import { type Dataset, firstQuestions, leakedQuestions } from './dataset.ts';
+import { type Dataset, datasetOf, firstQuestions, leakedQuestions } from './dataset.ts';
 import { type EvaluationResult, compare, evaluate, testQuestions } from './evaluate.ts';
 import { type DatasetRecord, type ProgressEvent, type RunEvent, STAGES, type Stage, type WarningEvent } from './events.ts';
 import { checkQuestions } from './graders/grader.ts';
@@ -18,6 +18,7 @@ import { lintPrompts } from './prompt-lint.ts';
 import { responseText } from './prompts.ts';
 import { PROMPT_USES, PromptComposer, type PromptUse, type Solutions, showsExamples } from './retrieve/compose.ts';
 import { sft } from './sft.ts';
+import { heldOutQuestions } from './split.ts';
 import { type StageContext, milliseconds } from './stage.ts';
 import { type SynthesisState, synthesize } from './synthesize.ts';
 
@@ -72,21 +73,26 @@ type Options = PipelineOptions & { readonly now: () => number };
 
 async function* stages(policy: Policy, config: Config, data: PipelineData, options: Options): AsyncGenerator<RunEvent, void> {
   const { test } = data;
-  const train = await firstQuestions(data.train, config.data.train_questions);
-  const grader = makeGrader(config.grader, config.grader_options);
-  for (const { name, questions } of [train, test]) checkQuestions(grader, name, questions);
   const seed = Seed.of(config.seed);
+  const all = await firstQuestions(data.train, config.data.train_questions);
+  const { train, validation, held_out } = await holdOut(config, all, seed);
+  const grader = makeGrader(config.grader, config.grader_options);
+  for (const { name, questions } of [all, test]) checkQuestions(grader, name, questions);
   let state: PipelineState = { stage: 'evaluate_before', step: 0 };
   if (options.resume) {
-    checkResumable(options.resume, config, train.sha256, test.sha256);
+    checkResumable(options.resume, config, all.sha256, test.sha256);
     await policy.restore(options.resume.policy);
-    const { stage, step, before, synthesis } = options.resume;
-    state = { stage, step, ...(before && { before }), ...(synthesis && { synthesis }) };
+    const { stage, step, before, synthesis, best } = options.resume;
+    state = { stage, step, ...(before && { before }), ...(synthesis && { synthesis }), ...(best && { best }) };
   } else {
-    checkHash(config, train);
-    const dataset = { train: datasetRecord(train), test: datasetRecord(test) };
+    checkHash(config, all);
+    const dataset = {
+      train: datasetRecord(all),
+      test: datasetRecord(test),
+      ...(validation && { validation: { ...datasetRecord(validation), held_out } }),
+    };
     yield { type: 'run', stage: 'run', app_version: options.appVersion ?? '', seed: config.seed, config, dataset, policy: policy.info };
-    yield* warnings(train, test);
+    yield* warnings(all, test);
   }
   const composer = await PromptComposer.open(policy, config, train.questions, options.openEmbedder, options.signal);
   if (!options.resume) yield* promptLint(composer, config, train, options.signal);
@@ -95,7 +101,7 @@ async function* stages(policy: Policy, config: Config, data: PipelineData, optio
     checkpointEvent({
       version: 1,
       config,
-      train_sha256: train.sha256,
+      train_sha256: all.sha256,
       test_sha256: test.sha256,
       ...(state.before && { before: state.before }),
       ...(state.synthesis && { synthesis: state.synthesis }),
@@ -109,6 +115,7 @@ async function* stages(policy: Policy, config: Config, data: PipelineData, optio
     config,
     train,
     test,
+    validation,
     seed,
     grade: grader.grade,
     compose: (use, questions) => composer.compose(use, questions, solutionsOf(policy, state.synthesis), options.signal),
@@ -117,6 +124,7 @@ async function* stages(policy: Policy, config: Config, data: PipelineData, optio
     now: options.now,
     onProgress: options.onProgress,
     done: state.step,
+    best: state.best,
     save: (step, extra) => save(stage, step, extra),
   });
 
@@ -136,15 +144,16 @@ async function* stages(policy: Policy, config: Config, data: PipelineData, optio
     }
     const context = contextOf(stage);
     if (context.done === 0) yield { type: 'stage', stage, status: 'running' };
-    if (stage === 'evaluate_before') state = { ...state, before: yield* evaluate(context, { stage, adapter: 'base' }) };
+    if (stage === 'evaluate_before') state = { ...state, before: yield* evaluate(context, { stage, on: 'test', adapter: 'base' }) };
     if (stage === 'synthesize') state = { ...state, synthesis: yield* synthesize(context, state.synthesis) };
     if (stage === 'sft') yield* sft(context, state.synthesis!.examples);
     if (stage === 'ppo') yield* ppo(context);
-    if (stage === 'evaluate_after') after = yield* evaluate(context, { stage, adapter: 'policy' });
+    if (stage === 'evaluate_after') after = yield* evaluate(context, { stage, on: 'test', adapter: 'policy' });
     yield { type: 'stage', stage, status: 'done' };
     const next = STAGES[STAGES.indexOf(stage) + 1];
     if (next) {
-      state = { ...state, stage: next, step: 0 };
+      const { best: _, ...rest } = state;
+      state = { ...rest, stage: next, step: 0 };
       yield await save(next, 0);
     }
   }
@@ -197,6 +206,19 @@ async function* promptLint(composer: PromptComposer, config: Config, train: Data
         'Set icl.show to answer for the same prompts before and after, or read the difference as that of both, training and solutions.',
     };
   }
+}
+
+/** Splits off the validation questions of PPO, where it is evaluated on some: neither SFT nor RL nor any prompt sees them. */
+async function holdOut(config: Config, all: Dataset, seed: Seed) {
+  const { every, during, validation_share } = config.evaluation;
+  if (!config.ppo.enabled || every === 0 || during === 'test') return { train: all, validation: undefined, held_out: [] };
+  const held_out = heldOutQuestions(all.questions, validation_share, seed.derive('validation'));
+  const part = (name: string, held: boolean) =>
+    datasetOf(
+      name,
+      all.questions.filter((_, i) => held_out.includes(i) === held),
+    );
+  return { train: await part(all.name, false), validation: await part(`${all.name}, held out`, true), held_out };
 }
 
 const datasetRecord = ({ name, questions, sha256 }: Dataset): DatasetRecord => ({ name, questions: questions.length, sha256 });

@@ -2,8 +2,9 @@
  * Reinforcement learning with PPO (paper, section 2.3): each update samples responses, grades them and hands rewards to the policy,
  * which computes advantages and losses where the model lives.
  */
+import { type BestWeights, bestOf, keepBest } from './best.ts';
 import type { Config } from './config.ts';
-import { evaluate } from './evaluate.ts';
+import { accuracyOf, evaluate } from './evaluate.ts';
 import type { PpoMetricEvent, RunEvent, SampleEvent, TokenRecord } from './events.ts';
 import { type Grade, countOutcomes } from './graders/grader.ts';
 import { outcomeReward } from './graders/outcome-reward.ts';
@@ -33,10 +34,11 @@ export async function* ppo(context: StageContext): AsyncGenerator<RunEvent, void
   const seed = context.seed.derive('ppo');
   const tell = context.done === 0;
   const prompts = yield* stagePrompts(context, { stage: 'ppo', use: 'rl', questions: train.questions, tell });
+  let { best } = context;
   if (context.done === 0) {
     if (!config.sft.enabled) await policy.attachAdapter(config.lora, context.seed.derive('adapter'));
     await policy.beginRl(seed.derive('begin'));
-    if (config.evaluation.every > 0) yield* evaluate(context, { stage: 'evaluate_during', adapter: 'policy', update: 0 });
+    if (config.evaluation.every > 0) best = yield* watch(context, best, 0);
   }
   for (let update = context.done; update < updates; update++) {
     const { result: rollouts, time_ms: generate_time_ms } = await timed(context, () => sampleRollouts(context, prompts, update));
@@ -80,11 +82,30 @@ export async function* ppo(context: StageContext): AsyncGenerator<RunEvent, void
       );
     }
     yield { type: 'progress', stage: 'ppo', done: update + 1, total: updates, unit: 'updates' };
-    if (config.evaluation.every > 0 && (update + 1) % config.evaluation.every === 0 && update + 1 < updates) {
-      yield* evaluate(context, { stage: 'evaluate_during', adapter: 'policy', update: update + 1 });
-    }
-    if (checkpointDue(context, update + 1, updates)) yield await context.save(update + 1);
+    if (watchDue(config, update + 1)) best = yield* watch(context, best, update + 1);
+    if (checkpointDue(context, update + 1, updates)) yield await context.save(update + 1, best && { best });
   }
+  if (best) {
+    yield await keepBest(policy, best, { stage: 'ppo', measure: 'validation_accuracy', steps: updates, total: updates });
+  }
+}
+
+/** The test after training follows the last update; an evaluation on other questions is due then as well. */
+function watchDue({ evaluation: { every, during }, ppo: { updates } }: Config, update: number): boolean {
+  if (every === 0) return false;
+  return update < updates ? update % every === 0 : during === 'validation';
+}
+
+/** Evaluates between updates, and says which weights are the best so far; undefined where the last ones are kept whatever comes. */
+async function* watch(
+  context: StageContext,
+  best: BestWeights | undefined,
+  update: number,
+): AsyncGenerator<RunEvent, BestWeights | undefined> {
+  const { policy, config } = context;
+  const on = config.evaluation.during;
+  const result = yield* evaluate(context, { stage: 'evaluate_during', on, adapter: 'policy', update });
+  return config.ppo.keep === 'best' ? bestOf(policy, best, update, accuracyOf(result)) : undefined;
 }
 
 /** Questions come in shuffled passes over the training set, one after the other, cut into updates. */

@@ -1,6 +1,7 @@
 /** What every stage of a run is given. */
 import { LabError, throwIfStopped } from '../base/errors.ts';
 import type { Seed } from '../base/random.ts';
+import type { BestWeights } from './best.ts';
 import type { PipelineState } from './checkpoint.ts';
 import type { Config } from './config.ts';
 import type { Dataset, Question } from './dataset.ts';
@@ -14,6 +15,8 @@ export interface StageContext {
   readonly config: Config;
   readonly train: Dataset;
   readonly test: Dataset;
+  /** Training questions held out of `train`; undefined when nothing is chosen or watched by them. */
+  readonly validation: Dataset | undefined;
   /** The master seed; a stage derives its own by name. */
   readonly seed: Seed;
   readonly grade: GradeFunction;
@@ -28,6 +31,8 @@ export interface StageContext {
   readonly onProgress: ((progress: ProgressEvent) => void) | undefined;
   /** Steps of this stage that a resumed run has already done. */
   readonly done: number;
+  /** Of a resumed run: the best weights of this stage so far. */
+  readonly best: BestWeights | undefined;
   /** A checkpoint after `step` steps of this stage. */
   readonly save: (step: number, state?: Partial<PipelineState>) => Promise<CheckpointEvent>;
 }
