@@ -37,7 +37,10 @@ const sections = {
   synthesis: v.strictObject({
     max_tries: integer(64, { title: 'Tries per question', description: 'Rejection sampling gives up on a question after this many responses.', min: 1, max: 1024, paper: 64 }),
     tries_per_batch: integer(4, { title: 'Tries per batch', description: 'Responses drawn at once for every open question.', min: 1, max: 64 }),
-    temperature: number(0.6, { title: 'Temperature', description: 'Sampling temperature of the teacher, which is the policy itself.', min: 0.01, max: 5, paper: 0.6 }),
+    paths: integer(1, { title: 'Solutions per question', description: 'Right responses with different steps that are kept of a question; the search ends with them.', min: 1, max: 64, paper: 1 }),
+    source: text('self', { title: 'Teacher', description: 'Who answers the training questions: self, the model that is to be trained, or the name of an adapter over it.', pattern: /^[a-z][a-z0-9_-]{0,63}$/, rule: 'self, or the name of an adapter: at most 64 lower-case letters, digits, dashes or underscores, a letter first', paper: 'self; SFT+: QwQ-32B-Preview' }),
+    source_share: number(1, { title: 'Share of the teacher', description: 'Share of the questions that the teacher answers; the model itself answers the others.', min: 0, max: 1, paper: 1 }),
+    temperature: number(0.6, { title: 'Temperature', description: 'Sampling temperature of whoever answers.', min: 0.01, max: 5, paper: 0.6 }),
     max_new_tokens: integer(192, { title: 'Response length', description: 'Longest response.', unit: 'tokens', min: 1, max: 32_768, paper: 2048 }),
     fallback_bare_answer: toggle(true, { title: 'Bare answer as fallback', description: 'A question never answered right is taught as the right letter alone; otherwise it is left out.', paper: 'on' }),
   }),

@@ -90,7 +90,9 @@ export interface SynthesisBatchEvent extends Timed {
   readonly stage: 'synthesize';
   /** From 1. */
   readonly batch: number;
+  /** Questions with a right response. */
   readonly solved: number;
+  /** Questions that still want one, or another one. */
   readonly open: number;
   /** For each question tried in this batch, an outcome per try, by first letter: r, w, u or t. */
   readonly tries: readonly { readonly question: number; readonly outcomes: string }[];
@@ -106,10 +108,14 @@ export interface SynthesisSummaryEvent extends Timed {
   readonly fallback: number;
   /** Questions left out, as the fallback is off. */
   readonly dropped: number;
-  /** Responses drawn, over all questions, until each was right or given up. */
+  /** Responses drawn, over all questions, until each had its solutions or was given up. */
   readonly tries: number;
   /** Entry i: questions first right at try i + 1. */
   readonly tries_histogram: readonly number[];
+  /** Entry i: questions with i solutions whose steps differ. */
+  readonly paths_histogram: readonly number[];
+  /** By who answered, `self`, an adapter or `fallback`. */
+  readonly sources: Readonly<Record<string, { readonly examples: number; readonly nll_mean: number }>>;
 }
 
 export interface SftMetricEvent extends Timed {
@@ -176,6 +182,10 @@ export interface SampleEvent extends Timed {
   /** Of a rollout whose grader has parts: the reward of each. */
   readonly sub_rewards?: Readonly<Record<string, number>>;
   readonly response_length: number;
+  /** Of `synthesize`: who answered, `self`, an adapter or `fallback`. */
+  readonly source?: string;
+  /** Of `synthesize`: how little the student expects this response, before it learns: mean negative log-likelihood per token. */
+  readonly nll?: number;
   /** Of inspected rollouts: an entry per response token, rounded to four decimals. */
   readonly tokens?: readonly TokenRecord[];
 }

@@ -15,12 +15,11 @@ import type { Embedder } from './embedder.ts';
 import type { Policy } from './policy.ts';
 import { ppo } from './ppo.ts';
 import { lintPrompts } from './prompt-lint.ts';
-import { responseText } from './prompts.ts';
 import { PROMPT_USES, PromptComposer, type PromptUse, type Solutions, showsExamples } from './retrieve/compose.ts';
 import { sft } from './sft.ts';
 import { heldOutQuestions } from './split.ts';
 import { type StageContext, milliseconds } from './stage.ts';
-import { type SynthesisState, synthesize } from './synthesize.ts';
+import { type SynthesisState, exampleText, synthesize } from './synthesize.ts';
 
 export interface PipelineData {
   readonly train: Dataset;
@@ -163,15 +162,10 @@ async function* stages(policy: Policy, config: Config, data: PipelineData, optio
   yield { type: 'done', ...compare(questions, before, after ?? before, seed.derive('bootstrap')), stage: 'run' };
 }
 
-/** What the run itself answered right, a solution for each question that has one. */
+/** What the run itself answered right: for each question that has solutions, the first. */
 function solutionsOf(policy: Policy, synthesis: SynthesisState | undefined): Solutions {
-  const solved = (synthesis?.examples ?? []).filter(({ fallback }) => !fallback);
-  return new Map(
-    solved.map(({ question, tokens, prompt_length }) => [
-      question,
-      responseText(policy, { tokens: Int32Array.from(tokens), prompt_length }),
-    ]),
-  );
+  const solved = (synthesis?.examples ?? []).filter(({ fallback }) => !fallback).reverse();
+  return new Map(solved.map((example) => [example.question, exampleText(policy, example)]));
 }
 
 /** Training questions whose prompts are compared: a difference between two uses shows in any of them. */
