@@ -1,7 +1,8 @@
 /** Accuracy on the test questions: sampled several times, as the paper does, and once by greedy decoding. */
 import type { Seed } from '../base/random.ts';
+import { baselines } from './baselines.ts';
 import { type Question, phrasingGroup } from './dataset.ts';
-import type { AccuracyComparison, EvaluationStage, EvaluationSummary, RunEvent, SampleEvent } from './events.ts';
+import type { AccuracyComparison, DoneEvent, EvaluationStage, EvaluationSummary, RunEvent, SampleEvent } from './events.ts';
 import { type Grade, type Outcome, type OutcomeCounts, countOutcomes } from './graders/grader.ts';
 import type { AdapterName, Generation } from './policy.ts';
 import { responseLength, responseText } from './prompts.ts';
@@ -77,7 +78,14 @@ export async function* evaluate(context: StageContext, job: EvaluationJob): Asyn
         })
       : undefined;
   const result = { ...(sampledSet && { sampled: sampledSet }), ...(greedySet && { greedy: greedySet }) };
-  yield { type: 'metric', stage, on, ...(update === undefined ? {} : { update }), ...summarize(questions, result) };
+  yield {
+    type: 'metric',
+    stage,
+    on,
+    ...(update === undefined ? {} : { update }),
+    ...summarize(questions, result),
+    ...(stage !== 'evaluate_during' && { baselines: baselines(questions, context.train.questions) }),
+  };
   return result;
 }
 
@@ -162,7 +170,12 @@ const primary = (result: EvaluationResult): ResponseSet => (result.sampled ?? re
 /** The figure that a run is judged by: the mean over questions of the share of right responses. */
 export const accuracyOf = (result: EvaluationResult): number => mean(shares(primary(result)));
 
-const powersOfTwo = (max: number) => Array.from({ length: Math.floor(Math.log2(max)) + 1 }, (_, i) => 2 ** i);
+/** The k of pass@k: powers of two up to the number of samples, and that number. */
+export const passLevels = (samples: number): number[] => [
+  ...new Set([...Array.from({ length: Math.floor(Math.log2(samples)) + 1 }, (_, i) => 2 ** i), samples]),
+];
+
+const passAt = ({ samples, right }: ResponseSet, k: number): number[] => right.map((count) => passAtK(samples, count, k));
 
 /** Indices of the test questions of each phrasing group, by the group's name. */
 function groupIndices(questions: readonly Question[]): Map<string, number[]> {
@@ -185,7 +198,7 @@ function summarize(questions: readonly Question[], result: EvaluationResult): Ev
     samples_per_question: main.samples,
     outcomes: main.outcomes,
     ...(result.greedy && { greedy: { accuracy: wilson(mean(shares(result.greedy)), share.length), outcomes: result.greedy.outcomes } }),
-    pass_at: Object.fromEntries(powersOfTwo(main.samples).map((k) => [k, mean(main.right.map((c) => passAtK(main.samples, c, k)))])),
+    pass_at: Object.fromEntries(passLevels(main.samples).map((k) => [k, mean(passAt(main, k))])),
     groups: Object.fromEntries(groups),
     response_length_mean: main.response_length_mean,
   };
@@ -195,6 +208,15 @@ function compareSets(before: ResponseSet, after: ResponseSet, indices: readonly 
   const [x, y] = [before, after].map((set) => indices.map((i) => shares(set)[i]!)) as [number[], number[]];
   const n = indices.length;
   return { before: wilson(mean(x), n), after: wilson(mean(y), n), difference: pairedBootstrap(x, y, seed), n };
+}
+
+function comparePass(before: ResponseSet, after: ResponseSet, seed: Seed): DoneEvent['pass_at'] {
+  return Object.fromEntries(
+    passLevels(before.samples).map((k) => {
+      const [x, y] = [passAt(before, k), passAt(after, k)];
+      return [k, { before: mean(x), after: mean(y), difference: pairedBootstrap(x, y, seed.derive('pass').derive(k)) }];
+    }),
+  );
 }
 
 /** Before against after, in all and by phrasing group: what the run ends with. */
@@ -207,5 +229,6 @@ export function compare(questions: readonly Question[], before: EvaluationResult
     ...(before.greedy && after.greedy && { greedy: compareSets(before.greedy, after.greedy, all, seed) }),
     groups: Object.fromEntries(groups),
     outcomes: { before: x.outcomes, after: y.outcomes },
+    pass_at: comparePass(x, y, seed),
   };
 }

@@ -3,6 +3,7 @@
  * JSON and carries its stage. Fields that hold time end in `time_ms`; without them two runs of the same seed on the same
  * adapter are equal, byte for byte.
  */
+import type { Baselines } from './baselines.ts';
 import type { Config } from './config.ts';
 import type { PipelineCheckpoint } from './checkpoint.ts';
 import type { Outcome, OutcomeCounts } from './graders/grader.ts';
@@ -78,8 +79,10 @@ export interface EvaluationSummary {
   readonly samples_per_question: number;
   readonly outcomes: OutcomeCounts;
   readonly greedy?: { readonly accuracy: Interval; readonly outcomes: OutcomeCounts };
-  /** pass@k by k: 1, 2, 4 … up to the number of samples. */
+  /** pass@k by k: 1, 2, 4 … and the number of samples; unbiased (Chen et al. 2021). */
   readonly pass_at: Readonly<Record<string, number>>;
+  /** Without a model, on the same questions; left out between updates. */
+  readonly baselines?: Baselines;
   readonly groups: Readonly<Record<string, { readonly accuracy: Interval; readonly n: number }>>;
   readonly response_length_mean: number;
 }
@@ -280,6 +283,10 @@ export interface DoneEvent extends Timed {
   /** By phrasing group, where the test questions name one. */
   readonly groups: Readonly<Record<string, AccuracyComparison>>;
   readonly outcomes: { readonly before: OutcomeCounts; readonly after: OutcomeCounts };
+  /** pass@k by k, as in the evaluations; the difference is paired by question. */
+  readonly pass_at: Readonly<Record<string, { readonly before: number; readonly after: number; readonly difference: Interval }>>;
+  /** Without a model, on the same questions. */
+  readonly baselines: Baselines;
   readonly stage: 'run';
 }
 

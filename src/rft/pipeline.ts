@@ -4,6 +4,7 @@
  */
 import { InputError } from '../base/errors.ts';
 import { Seed } from '../base/random.ts';
+import { baselines } from './baselines.ts';
 import { type PipelineCheckpoint, type PipelineState, checkResumable, checkpointEvent } from './checkpoint.ts';
 import type { Config } from './config.ts';
 import { type Dataset, datasetOf, firstQuestions, leakedQuestions } from './dataset.ts';
@@ -159,7 +160,12 @@ async function* stages(policy: Policy, config: Config, data: PipelineData, optio
   // Where nothing was trained, the model after is the model before.
   const before = state.before!;
   const questions = testQuestions(contextOf('evaluate_after'));
-  yield { type: 'done', ...compare(questions, before, after ?? before, seed.derive('bootstrap')), stage: 'run' };
+  yield {
+    type: 'done',
+    ...compare(questions, before, after ?? before, seed.derive('bootstrap')),
+    baselines: baselines(questions, train.questions),
+    stage: 'run',
+  };
 }
 
 /** What the run itself answered right: for each question that has solutions, the first. */
