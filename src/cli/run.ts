@@ -124,6 +124,8 @@ function narrate(event: RunEvent): void {
   const say = (line: string) => process.stderr.write(`${((event.time_ms ?? 0) / 1000).toFixed(1).padStart(7)} s  ${line}\n`);
   if (event.type === 'run') say(`${event.policy.model} on ${event.policy.device}, seed ${event.seed}`);
   else if (event.type === 'retrieval') say(`${event.stage}: up to ${event.k} examples in context, by ${event.embedder}`);
+  else if (event.type === 'best')
+    say(`${event.stage} keeps step ${event.step} of ${event.steps}: ${event.measure} ${percent(event.value)}`);
   else if (event.type === 'warning') say(`warning: ${event.message}`);
   else if (event.type === 'metric' && event.stage === 'ppo')
     say(`ppo ${event.update}: reward ${percent(event.reward_mean)}, kl ${percent(event.kl)}, clip ${percent(event.clip_ratio)}`);
@@ -132,6 +134,8 @@ function narrate(event: RunEvent): void {
   else if (event.type === 'done') {
     const { before, after, difference, n } = event.accuracy;
     const show = ({ mean, lo, hi }: typeof before) => `${percent(mean)} (${percent(lo)} to ${percent(hi)})`;
+    const { chance, best } = event.baselines;
+    say(`without reading: chance ${percent(chance)}, ${best.name} ${show(best.accuracy)}`);
     say(`accuracy on ${n} questions: before ${show(before)}, after ${show(after)}, difference ${show(difference)}`);
   }
 }

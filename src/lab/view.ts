@@ -1,10 +1,12 @@
 /** What the page shows of a run, folded from its events. */
 import { STAGES } from '../rft/events.ts';
 import type {
+  BestEvent,
   DoneEvent,
   EvaluationMetricEvent,
   PpoMetricEvent,
   ProgressEvent,
+  RetrievalEvent,
   RunEvent,
   RunStartedEvent,
   SampleEvent,
@@ -37,6 +39,8 @@ export interface RunView {
   readonly sft: readonly SftMetricEvent[];
   readonly evaluations: readonly EvaluationMetricEvent[];
   readonly synthesis: SynthesisSummaryEvent | undefined;
+  readonly retrievals: readonly RetrievalEvent[];
+  readonly bests: readonly BestEvent[];
   readonly rollouts: readonly RolloutGroup[];
   readonly warnings: readonly WarningEvent[];
   readonly done: DoneEvent | undefined;
@@ -53,6 +57,8 @@ export const emptyView = (): RunView => ({
   sft: [],
   evaluations: [],
   synthesis: undefined,
+  retrievals: [],
+  bests: [],
   rollouts: [],
   warnings: [],
   done: undefined,
@@ -110,8 +116,12 @@ export function foldEvents(view: RunView, events: readonly RunEvent[]): RunView 
       case 'done':
         done = event;
         break;
-      case 'best':
       case 'retrieval':
+        push('retrievals', event);
+        break;
+      case 'best':
+        push('bests', event);
+        break;
       case 'prompts':
       case 'checkpoint':
         break;
@@ -125,7 +135,7 @@ export function foldEvents(view: RunView, events: readonly RunEvent[]): RunView 
   return { ...view, started, stages, current, synthesis, done, time_ms, rollouts, ...(Object.fromEntries(lists) as Partial<RunView>) };
 }
 
-type ListName = 'ppo' | 'sft' | 'evaluations' | 'warnings';
+type ListName = 'ppo' | 'sft' | 'evaluations' | 'retrievals' | 'bests' | 'warnings';
 
 export const groupKey = ({ stage, update }: Pick<SampleEvent, 'stage' | 'update'>): string =>
   update === undefined ? stage : `${stage}:${update}`;
