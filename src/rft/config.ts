@@ -198,7 +198,7 @@ export function resolveConfig(partial: unknown): Config {
 }
 
 /** Settings that are fine alone and not together. */
-function conflicts({ evaluation, ppo, sft }: Config): string[] {
+function conflicts({ evaluation, icl, ppo, sft }: Config): string[] {
   const rollouts = ppo.questions_per_update * ppo.samples_per_question;
   const problems: string[] = [];
   if (ppo.minibatches > rollouts)
@@ -210,6 +210,11 @@ function conflicts({ evaluation, ppo, sft }: Config): string[] {
     problems.push('ppo.keep best needs evaluation.every of at least 1 and evaluation.during validation');
   }
   if (sft.patience > 0 && sft.validation_share === 0) problems.push('sft.patience needs a sft.validation_share above 0');
+  if (sft.validation_share > 0 && sft.loss_on === 'sequence' && icl.k > 0 && icl.in_sft) {
+    problems.push(
+      'sft.validation_share needs sft.loss_on response where icl.in_sft shows held-out questions in the prompts that are learned',
+    );
+  }
   return problems;
 }
 

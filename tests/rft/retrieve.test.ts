@@ -89,8 +89,8 @@ describe('the vector index', () => {
         const index = await VectorIndex.build(new VectorCache(embedder), pool);
         const found = await index.neighbours(queries, k);
         for (const [q, query] of queries.entries()) {
-          const all = [...pool, query];
-          const others = [...pool.keys()].filter((i) => !joined(all, i, pool.length));
+          const all = [...pool, ...queries];
+          const others = [...pool.keys()].filter((i) => !joined(all, i, pool.length + q));
           const [vector] = await embedder.embed([query.question]);
           const vectors = await embedder.embed(pool.map((item) => item.question));
           const cosine = (i: number) => vectors[i]!.reduce((sum, x, d) => sum + x * vector![d]!, 0);
@@ -102,13 +102,31 @@ describe('the vector index', () => {
     );
   });
 
-  test('a question finds the same neighbours alone and among others', async () => {
+  test('a rewrite never finds its original, which names no family itself', async () => {
+    const pool = [question('a'), question('b'), question('c')];
+    const index = await VectorIndex.build(new VectorCache(countingEmbedder().embedder), pool);
+    const augmented = [
+      ...pool.map(({ question: stem }, i) => question(stem, i)),
+      ...pool.map(({ question: stem }, i) => question(`${stem} in other words`, i)),
+    ];
+    const found = await index.neighbours(augmented, 3);
+    expect(found.map((neighbours) => neighbours.map(({ index: at }) => at).sort())).toEqual([
+      [1, 2],
+      [0, 2],
+      [0, 1],
+      [1, 2],
+      [0, 2],
+      [0, 1],
+    ]);
+  });
+
+  test('a question finds the same neighbours alone and among strangers', async () => {
     const pool = [question('a'), question('b', 1), question('c', 1), question('d')];
     const index = await VectorIndex.build(new VectorCache(countingEmbedder().embedder), pool);
-    const queries = [question('a'), question('a', 1), question('e')];
+    const queries = [question('a'), question('b'), question('e')];
     const together = await index.neighbours(queries, 4);
     for (const [i, query] of queries.entries()) expect(await index.neighbours([query], 4)).toEqual([together[i]]);
-    expect(together.map((found) => found.length)).toEqual([3, 1, 4]);
+    expect(together.map((found) => found.length)).toEqual([3, 2, 4]);
   });
 
   test('embeds every text once', async () => {

@@ -181,6 +181,8 @@ describe('PPO watched on held-out questions', () => {
     expect(() => resolveConfig({ ppo: { keep: 'best' } })).toThrow(/ppo.keep best needs evaluation.every/);
     expect(() => resolveConfig({ ppo: { keep: 'best' }, evaluation: { every: 2, during: 'test' } })).toThrow(/during validation/);
     expect(() => resolveConfig({ sft: { patience: 2 } })).toThrow(/sft.validation_share above 0/);
+    const leaking = { sft: { validation_share: 0.2, loss_on: 'sequence' as const }, icl: { k: 2, in_sft: true } };
+    expect(() => resolveConfig(leaking)).toThrow(/needs sft.loss_on response/);
     const pairs = [
       ['ppo.keep', 'best'],
       ['evaluation.every', '2'],

@@ -19,9 +19,9 @@ export class Families {
     }
   }
 
-  /** The families that a question belongs to: one, if it is among those questions; perhaps several, if it is a newcomer. */
-  of(question: Question): string[] {
-    return keysOf(question).map((key) => this.root(key));
+  /** The family of one of those questions: the same for two of them exactly if they are family. */
+  of(question: Question): string {
+    return this.root(keysOf(question)[0]!);
   }
 
   private root(key: string): string {
@@ -36,7 +36,7 @@ export function familyGroups(questions: readonly Question[]): number[][] {
   const families = new Families(questions);
   const groups = new Map<string, number[]>();
   questions.forEach((question, i) => {
-    const family = families.of(question)[0]!;
+    const family = families.of(question);
     const group = groups.get(family);
     if (group) group.push(i);
     else groups.set(family, [i]);

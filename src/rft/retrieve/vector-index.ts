@@ -19,18 +19,11 @@ export class VectorCache {
 }
 
 export class VectorIndex {
-  private readonly families: Families;
-  /** Of each question of the pool. */
-  private readonly familyOf: readonly string[];
-
   private constructor(
     private readonly cache: VectorCache,
     private readonly pool: readonly Question[],
     private readonly vectors: readonly Float32Array[],
-  ) {
-    this.families = new Families(pool);
-    this.familyOf = pool.map((question) => this.families.of(question)[0]!);
-  }
+  ) {}
 
   /** Embeds the stems of the pool: options come and go with a question's rewrites, the stem is what it asks. */
   static async build(cache: VectorCache, pool: readonly Question[], signal?: AbortSignal): Promise<VectorIndex> {
@@ -39,14 +32,17 @@ export class VectorIndex {
 
   /**
    * For each question the `count` questions of the pool nearest to it, the nearest first, equals by index, without its family: the
-   * question itself and its rewrites would tell its answer. Fewer where the rest of the pool is smaller.
+   * question itself and its rewrites would tell its answer. Fewer where the rest of the pool is smaller. Who is family is read from
+   * the pool and from the questions together: augmentation names families in what it makes, and the pool is as it was before.
    */
   async neighbours(questions: readonly Question[], count: number, signal?: AbortSignal): Promise<Neighbour[][]> {
     const queries = await this.cache.embed(questions.map(stemOf), signal);
+    const families = new Families([...this.pool, ...questions]);
+    const ofPool = this.pool.map((question) => families.of(question));
     return questions.map((question, i) => {
-      const own = this.families.of(question);
+      const own = families.of(question);
       return nearest(queries[i]!, this.vectors, this.pool.length)
-        .filter(({ index }) => !own.includes(this.familyOf[index]!))
+        .filter(({ index }) => ofPool[index] !== own)
         .slice(0, count);
     });
   }
