@@ -7,7 +7,7 @@ import { Seed } from '../base/random.ts';
 import { baselines } from './baselines.ts';
 import { type PipelineCheckpoint, type PipelineState, checkResumable, checkpointEvent } from './checkpoint.ts';
 import type { Config } from './config.ts';
-import { type Dataset, datasetOf, firstQuestions, leakedQuestions } from './dataset.ts';
+import { type Dataset, firstQuestions, leakedQuestions } from './dataset.ts';
 import { type EvaluationResult, compare, evaluate, testQuestions } from './evaluate.ts';
 import { type DatasetRecord, type ProgressEvent, type RunEvent, STAGES, type Stage, type WarningEvent } from './events.ts';
 import { checkQuestions } from './graders/grader.ts';
@@ -15,10 +15,10 @@ import { makeGrader } from './graders/registry.ts';
 import type { Embedder } from './embedder.ts';
 import type { Policy } from './policy.ts';
 import { ppo } from './ppo.ts';
-import { lintPrompts } from './prompt-lint.ts';
-import { PROMPT_USES, PromptComposer, type PromptUse, type Solutions, showsExamples } from './retrieve/compose.ts';
+import { PromptComposer, type Solutions } from './retrieve/compose.ts';
+import { comparedPrompts } from './retrieve/stage-prompts.ts';
 import { sft } from './sft.ts';
-import { heldOutQuestions } from './split.ts';
+import { holdOut } from './split.ts';
 import { type StageContext, milliseconds } from './stage.ts';
 import { type SynthesisState, exampleText, synthesize } from './synthesize.ts';
 
@@ -95,7 +95,7 @@ async function* stages(policy: Policy, config: Config, data: PipelineData, optio
     yield* warnings(all, test);
   }
   const composer = await PromptComposer.open(policy, config, train.questions, options.openEmbedder, options.signal);
-  if (!options.resume) yield* promptLint(composer, config, train, options.signal);
+  if (!options.resume) yield* comparedPrompts(composer, config, train.questions, options.signal);
 
   const save = async (stage: Stage, step: number, extra: Partial<PipelineState> = {}) =>
     checkpointEvent({
@@ -172,53 +172,6 @@ async function* stages(policy: Policy, config: Config, data: PipelineData, optio
 function solutionsOf(policy: Policy, synthesis: SynthesisState | undefined): Solutions {
   const solved = (synthesis?.examples ?? []).filter(({ fallback }) => !fallback).reverse();
   return new Map(solved.map((example) => [example.question, exampleText(policy, example)]));
-}
-
-/** Training questions whose prompts are compared: a difference between two uses shows in any of them. */
-const LINTED = 100;
-
-async function* promptLint(composer: PromptComposer, config: Config, train: Dataset, signal?: AbortSignal): AsyncGenerator<RunEvent, void> {
-  const questions = train.questions.slice(0, LINTED);
-  const used = { sft: config.sft.enabled, rl: config.ppo.enabled, evaluation: true };
-  const uses = PROMPT_USES.filter((use) => used[use]);
-  const prompts: Partial<Record<PromptUse, string[]>> = {};
-  for (const use of uses) prompts[use] = (await composer.compose(use, questions, new Map(), signal)).map(({ text }) => text);
-  const differences = lintPrompts(prompts);
-  yield { type: 'prompts', stage: 'run', uses, questions: questions.length, differences };
-  for (const { between, parts, questions: differing, first } of differences) {
-    const [left, right] = first.text.map((text) => JSON.stringify(text));
-    yield {
-      type: 'warning',
-      stage: 'run',
-      code: 'prompts-differ',
-      message: `The prompts of ${between.join(' and ')} differ for ${differing.length} of ${questions.length} questions, in ${parts.join(', ')}: from byte ${first.byte} of question ${differing[0]! + 1} on, ${left} stands against ${right}.`,
-      remedy: 'Set icl.in_sft, icl.in_rl and icl.in_evaluation alike, unless this difference is what you want to study.',
-    };
-  }
-  if (showsExamples(config, 'evaluation') && config.icl.show === 'solution' && config.sft.enabled) {
-    yield {
-      type: 'warning',
-      stage: 'run',
-      code: 'examples-change',
-      message:
-        'The test before training shows bare answers, since no question is solved yet, and the test after it shows worked solutions.',
-      remedy:
-        'Set icl.show to answer for the same prompts before and after, or read the difference as that of both, training and solutions.',
-    };
-  }
-}
-
-/** Splits off the validation questions of PPO, where it is evaluated on some: neither SFT nor RL nor any prompt sees them. */
-async function holdOut(config: Config, all: Dataset, seed: Seed) {
-  const { every, during, validation_share } = config.evaluation;
-  if (!config.ppo.enabled || every === 0 || during === 'test') return { train: all, validation: undefined, held_out: [] };
-  const held_out = heldOutQuestions(all.questions, validation_share, seed.derive('validation'));
-  const part = (name: string, held: boolean) =>
-    datasetOf(
-      name,
-      all.questions.filter((_, i) => held_out.includes(i) === held),
-    );
-  return { train: await part(all.name, false), validation: await part(`${all.name}, held out`, true), held_out };
 }
 
 const datasetRecord = ({ name, questions, sha256 }: Dataset): DatasetRecord => ({ name, questions: questions.length, sha256 });
