@@ -15,14 +15,15 @@ import type { ModelFolder } from '../model/folder.ts';
 import { memoryNeeded, runSizes } from '../model/memory.ts';
 import { inspectModel, openPolicy } from '../model/open.ts';
 import { parseNotebook } from '../notebook/schema.ts';
-import { type Config, setPath } from '../rft/config.ts';
+import { type Config, setPaths } from '../rft/config.ts';
 import { parseDataset } from '../rft/dataset.ts';
 import type { RunEvent } from '../rft/events.ts';
 import type { PipelineData } from '../rft/pipeline.ts';
 import type { Policy } from '../rft/policy.ts';
-import { longestPrompt } from '../rft/prompts.ts';
 import { runWithRecovery } from '../rft/recovery.ts';
+import { longestComposed } from '../rft/retrieve/compose.ts';
 import { nodeGpu } from './dawn.ts';
+import { openMiniLm } from './minilm.ts';
 import { readModelFolder, readOwn, readQuestions, readText } from './models.ts';
 
 export async function run(args: readonly string[]): Promise<number> {
@@ -62,7 +63,8 @@ export async function run(args: readonly string[]): Promise<number> {
   const endpointKey = process.env.OPENRFT_ENDPOINT_KEY;
   if (values.out) await mkdir(dirname(values.out), { recursive: true });
   const out = values.out ? createWriteStream(values.out) : undefined;
-  for await (const event of runWithRecovery(open, config, data, { appVersion: APP_VERSION, ...(endpointKey && { endpointKey }) })) {
+  const options = { appVersion: APP_VERSION, openEmbedder: openMiniLm, ...(endpointKey && { endpointKey }) };
+  for await (const event of runWithRecovery(open, config, data, options)) {
     const line = `${JSON.stringify(event)}\n`;
     if (out) {
       if (!out.write(line)) await new Promise<void>((resolve) => out.once('drain', () => resolve()));
@@ -93,7 +95,8 @@ async function questionsOf({ data: { task, file } }: Config, train: string | und
 async function sayMemory(config: Config, folder: ModelFolder, { train, test }: PipelineData): Promise<void> {
   const model = await inspectModel(config.model, folder);
   const gpu = await Gpu.open(await nodeGpu());
-  const prompt = longestPrompt(model.tokenizer, [...train.questions, ...test.questions]);
+  const context = model.config.max_position_embeddings;
+  const prompt = longestComposed(config, model.tokenizer, context, [...train.questions, ...test.questions]);
   const sizes = runSizes(config, prompt, { train: train.questions.length, test: test.questions.length });
   const { total, weights, adapters, kv_cache, activations } = memoryNeeded(model.config, sizes, gpu.adapter);
   gpu.destroy();
@@ -110,11 +113,12 @@ function configOf(text: string, path: string, settings: readonly string[]): Conf
   } catch (cause) {
     throw new InputError(`${path} is not JSON: ${(cause as Error).message}.`, 'Choose a notebook file of this lab.', { cause });
   }
-  return settings.reduce((config, setting) => {
+  const pairs = settings.map((setting) => {
     const at = setting.indexOf('=');
     if (at < 0) throw new InputError(`--set ${setting} has no value.`, 'Write it as path=value, e.g. ppo.updates=5.');
-    return setPath(config, setting.slice(0, at), setting.slice(at + 1));
-  }, parseNotebook(json).config);
+    return [setting.slice(0, at), setting.slice(at + 1)] as const;
+  });
+  return setPaths(parseNotebook(json).config, pairs);
 }
 
 /** One line per thing worth knowing, on stderr. */
@@ -122,6 +126,9 @@ function narrate(event: RunEvent): void {
   const percent = (value: number) => value.toFixed(3);
   const say = (line: string) => process.stderr.write(`${((event.time_ms ?? 0) / 1000).toFixed(1).padStart(7)} s  ${line}\n`);
   if (event.type === 'run') say(`${event.policy.model} on ${event.policy.device}, seed ${event.seed}`);
+  else if (event.type === 'retrieval') say(`${event.stage}: up to ${event.k} examples in context, by ${event.embedder}`);
+  else if (event.type === 'best')
+    say(`${event.stage} keeps step ${event.step} of ${event.steps}: ${event.measure} ${percent(event.value)}`);
   else if (event.type === 'warning') say(`warning: ${event.message}`);
   else if (event.type === 'metric' && event.stage === 'augment')
     say(`augment: ${event.accepted} of ${event.wanted} variations used, of ${event.questions} questions, by ${event.rewriter}`);
@@ -132,6 +139,8 @@ function narrate(event: RunEvent): void {
   else if (event.type === 'done') {
     const { before, after, difference, n } = event.accuracy;
     const show = ({ mean, lo, hi }: typeof before) => `${percent(mean)} (${percent(lo)} to ${percent(hi)})`;
+    const { chance, best } = event.baselines;
+    say(`without reading: chance ${percent(chance)}, ${best.name} ${show(best.accuracy)}`);
     say(`accuracy on ${n} questions: before ${show(before)}, after ${show(after)}, difference ${show(difference)}`);
   }
 }

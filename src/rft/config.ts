@@ -48,9 +48,20 @@ const sections = {
   synthesis: v.strictObject({
     max_tries: integer(64, { title: 'Tries per question', description: 'Rejection sampling gives up on a question after this many responses.', min: 1, max: 1024, paper: 64 }),
     tries_per_batch: integer(4, { title: 'Tries per batch', description: 'Responses drawn at once for every open question.', min: 1, max: 64 }),
-    temperature: number(0.6, { title: 'Temperature', description: 'Sampling temperature of the teacher, which is the policy itself.', min: 0.01, max: 5, paper: 0.6 }),
+    paths: integer(1, { title: 'Solutions per question', description: 'Right responses with different steps that are kept of a question; the search ends with them.', min: 1, max: 64, paper: 1 }),
+    source: text('self', { title: 'Teacher', description: 'Who answers the training questions: self, the model that is to be trained, or the name of an adapter over it.', pattern: /^[a-z][a-z0-9_-]{0,63}$/, rule: 'self, or the name of an adapter: at most 64 lower-case letters, digits, dashes or underscores, a letter first', paper: 'self; SFT+: QwQ-32B-Preview' }),
+    source_share: number(1, { title: 'Share of the teacher', description: 'Share of the questions that the teacher answers; the model itself answers the others.', min: 0, max: 1, paper: 1 }),
+    temperature: number(0.6, { title: 'Temperature', description: 'Sampling temperature of whoever answers.', min: 0.01, max: 5, paper: 0.6 }),
     max_new_tokens: integer(192, { title: 'Response length', description: 'Longest response.', unit: 'tokens', min: 1, max: 32_768, paper: 2048 }),
     fallback_bare_answer: toggle(true, { title: 'Bare answer as fallback', description: 'A question never answered right is taught as the right letter alone; otherwise it is left out.', paper: 'on' }),
+  }),
+  icl: v.strictObject({
+    k: integer(0, { title: 'Examples in context', description: 'Similar training questions, answered, that a prompt shows before its own; 0 is off. The switches below say which prompts show them.', min: 0, max: 16, paper: 3 }),
+    in_sft: toggle(false, { title: 'Examples in SFT', description: 'The prompts of SFT show examples.', paper: 'off' }),
+    in_rl: toggle(false, { title: 'Examples in RL', description: 'The prompts of the rollouts show examples.', paper: 'on' }),
+    in_evaluation: toggle(false, { title: 'Examples in evaluation', description: 'The prompts of evaluations show examples, from the training questions too.', paper: 'not said' }),
+    embedder: choice(['minilm', 'policy'], 'policy', { title: 'Similar by', description: 'minilm: all-MiniLM-L6-v2, which has to be fetched; policy: the base model’s own mean-pooled hidden states.', paper: 'Sentence-BERT' }),
+    show: choice(['answer', 'solution'], 'answer', { title: 'Examples show', description: 'The bare right letter, which is what the bundled models have seen; or the run’s own right solution from synthesis, where it has one.', paper: 'answer' }),
   }),
   sft: v.strictObject({
     enabled: toggle(true, { title: 'SFT', description: 'Fine-tune on the synthesised responses before RL. Off is the paper’s row ReFT.' }),
@@ -60,6 +71,8 @@ const sections = {
     learning_rate: number(5e-4, { title: 'Learning rate', description: 'Peak learning rate of AdamW.', min: 0, max: 1, paper: 5e-5, released: 1e-5 }),
     schedule: choice(SCHEDULES, 'cosine', { title: 'Schedule', description: 'How the learning rate falls after the warm-up.' }),
     weight_decay: number(0, { title: 'Weight decay', description: 'Decoupled weight decay of AdamW.', min: 0, max: 1, released: 1e-4 }),
+    validation_share: number(0, { title: 'Validation share', description: 'Share of the synthesised examples that is held out; their loss is measured after each epoch, and the epoch where it was least is kept. 0 is off.', min: 0, max: 0.5, paper: 'not said', released: 0 }),
+    patience: integer(0, { title: 'Patience', description: 'Stop after this many epochs without a lower validation loss; 0 never stops early.', unit: 'epochs', min: 0, max: 1000 }),
     loss_on: choice(['response', 'sequence'], 'response', { title: 'Loss on', description: 'Train on the response alone, or on the prompt as well.', paper: 'response', released: 'sequence' }),
     ...optimizer({ beta2: 0.999, warmup: '10 steps' }),
   }),
@@ -84,6 +97,7 @@ const sections = {
     clip_range_low: number(0.2, { title: 'Clip range below', description: 'The ratio of new to old probability is clipped at 1 minus this.', min: 0.001, max: 0.999, released: 0.2 }),
     clip_range_high: number(0.2, { title: 'Clip range above', description: 'The ratio of new to old probability is clipped at 1 plus this.', min: 0.001, max: 100, released: 0.2 }),
     clip_range_value: number(0.2, { title: 'Value clip range', description: 'How far a value may move from the old one in one round.', min: 0.001, max: 1000, released: 0.2 }),
+    keep: choice(['last', 'best'], 'last', { title: 'Keep', description: 'The weights after the last update, or those with the best accuracy on the validation questions; the test questions are never chosen by.', released: 'last' }),
     gamma: number(1, { title: 'Gamma', description: 'Discount per token.', min: 0, max: 1, released: 1 }),
     lambda: number(0.95, { title: 'Lambda', description: 'Decay of generalised advantage estimation.', min: 0, max: 1, released: 0.95 }),
     whiten_advantages: toggle(true, { title: 'Whiten advantages', description: 'Shift and scale the advantages of a round to mean 0 and variance 1.', released: 'on' }),
@@ -101,6 +115,8 @@ const sections = {
     max_new_tokens: integer(192, { title: 'Response length', description: 'Longest response; a longer one counts as wrong.', unit: 'tokens', min: 1, max: 32_768, paper: 2048, released: 2048 }),
     limit: integer(0, { title: 'Test questions', description: 'How many of the test questions are used, from the first; 0 is all.', min: 0, max: 100_000 }),
     every: integer(0, { title: 'Evaluate during PPO', description: 'Evaluate before the first update and after every so many; 0 is off.', unit: 'updates', min: 0, max: 100_000 }),
+    during: choice(['validation', 'test'], 'validation', { title: 'Questions during PPO', description: 'Which questions those evaluations ask: training questions held out of all training, or the test questions, which are then only watched.' }),
+    validation_share: number(0.2, { title: 'Validation questions', description: 'Share of the training questions that is held out when PPO is evaluated on them.', min: 0.01, max: 0.5 }),
   }),
   record: v.strictObject({
     samples: integer(16, { title: 'Rollouts kept', description: 'Rollouts of each update that the record shows.', min: 0, max: 16 }),
@@ -121,6 +137,7 @@ export const configSchema = v.strictObject({
   lora: v.optional(sections.lora, {}),
   augment: v.optional(sections.augment, {}),
   synthesis: v.optional(sections.synthesis, {}),
+  icl: v.optional(sections.icl, {}),
   sft: v.optional(sections.sft, {}),
   ppo: v.optional(sections.ppo, {}),
   evaluation: v.optional(sections.evaluation, {}),
@@ -193,13 +210,22 @@ export function resolveConfig(partial: unknown): Config {
 }
 
 /** Settings that are fine alone and not together. */
-function conflicts({ evaluation, ppo }: Config): string[] {
+function conflicts({ evaluation, icl, ppo, sft }: Config): string[] {
   const rollouts = ppo.questions_per_update * ppo.samples_per_question;
   const problems: string[] = [];
   if (ppo.minibatches > rollouts)
     problems.push(`ppo.minibatches must be at most the ${rollouts} rollouts of an update, not ${ppo.minibatches}`);
   if (!evaluation.greedy && evaluation.samples_per_question === 0) {
     problems.push('evaluation.samples_per_question must be at least 1 when evaluation.greedy is false');
+  }
+  if (ppo.keep === 'best' && !(evaluation.every > 0 && evaluation.during === 'validation')) {
+    problems.push('ppo.keep best needs evaluation.every of at least 1 and evaluation.during validation');
+  }
+  if (sft.patience > 0 && sft.validation_share === 0) problems.push('sft.patience needs a sft.validation_share above 0');
+  if (sft.validation_share > 0 && sft.loss_on === 'sequence' && icl.k > 0 && icl.in_sft) {
+    problems.push(
+      'sft.validation_share needs sft.loss_on response where icl.in_sft shows held-out questions in the prompts that are learned',
+    );
   }
   return problems;
 }
@@ -241,12 +267,17 @@ function fromText(field: ConfigField, value: string): unknown {
 }
 
 /**
- * A new config with one setting changed. Text is read as the setting's own kind, so that flags can be passed on as they are.
+ * A new config with some settings changed, all at once: some exclude each other on the way. Text is read as the setting's own kind, so
+ * that flags can be passed on as they are.
  * @throws InputError for an unknown path or a value out of bounds.
  */
-export function setPath(config: Config, path: string, value: unknown): Config {
-  const field = fieldAt(path);
+export function setPaths(config: Config, settings: readonly (readonly [path: string, value: unknown])[]): Config {
   const copy = structuredClone(config);
-  assign(copy, path, typeof value === 'string' ? fromText(field, value) : value);
+  for (const [path, value] of settings) {
+    const field = fieldAt(path);
+    assign(copy, path, typeof value === 'string' ? fromText(field, value) : value);
+  }
   return resolveConfig(copy);
 }
+
+export const setPath = (config: Config, path: string, value: unknown): Config => setPaths(config, [[path, value]]);

@@ -4,10 +4,13 @@
  * adapter are equal, byte for byte.
  */
 import type { Rejection } from './augment/variations.ts';
+import type { Baselines } from './baselines.ts';
 import type { Config } from './config.ts';
 import type { PipelineCheckpoint } from './checkpoint.ts';
 import type { Label } from './dataset.ts';
 import type { Outcome, OutcomeCounts } from './graders/grader.ts';
+import type { PromptDifference } from './prompt-lint.ts';
+import type { PromptUse, RetrievedExample } from './retrieve/compose.ts';
 import type { PolicyInfo, PpoMetrics } from './policy.ts';
 import type { Interval } from './statistics.ts';
 
@@ -15,7 +18,7 @@ import type { Interval } from './statistics.ts';
 export const STAGES = ['evaluate_before', 'augment', 'synthesize', 'sft', 'ppo', 'evaluate_after'] as const;
 export type Stage = (typeof STAGES)[number];
 
-/** `evaluate_during`: a look at the test set between PPO updates. */
+/** `evaluate_during`: a look at held-out questions between PPO updates, those that `evaluation.during` names. */
 export type EvaluationStage = 'evaluate_before' | 'evaluate_during' | 'evaluate_after';
 
 interface Timed {
@@ -30,7 +33,7 @@ export interface RunStartedEvent extends Timed {
   readonly app_version: string;
   readonly seed: number;
   readonly config: Config;
-  readonly dataset: { readonly train: DatasetRecord; readonly test: DatasetRecord };
+  readonly dataset: { readonly train: DatasetRecord; readonly test: DatasetRecord; readonly validation?: ValidationRecord };
   readonly policy: PolicyInfo;
 }
 
@@ -38,6 +41,12 @@ export interface DatasetRecord {
   readonly name: string;
   readonly questions: number;
   readonly sha256: string;
+}
+
+/** Training questions that nothing is trained on, to choose by. */
+export interface ValidationRecord extends DatasetRecord {
+  /** Their indices in the training set. In all later events the training set is what is left of it. */
+  readonly held_out: readonly number[];
 }
 
 export interface StageEvent extends Timed {
@@ -58,6 +67,8 @@ export interface ProgressEvent extends Timed {
 export interface EvaluationMetricEvent extends Timed, EvaluationSummary {
   readonly type: 'metric';
   readonly stage: EvaluationStage;
+  /** Whose questions were asked. */
+  readonly on: 'test' | 'validation';
   /** Of `evaluate_during`: updates done so far. */
   readonly update?: number;
 }
@@ -70,8 +81,10 @@ export interface EvaluationSummary {
   readonly samples_per_question: number;
   readonly outcomes: OutcomeCounts;
   readonly greedy?: { readonly accuracy: Interval; readonly outcomes: OutcomeCounts };
-  /** pass@k by k: 1, 2, 4 … up to the number of samples. */
+  /** pass@k by k: 1, 2, 4 … and the number of samples; unbiased (Chen et al. 2021). */
   readonly pass_at: Readonly<Record<string, number>>;
+  /** Without a model, on the same questions; left out between updates. */
+  readonly baselines?: Baselines;
   readonly groups: Readonly<Record<string, { readonly accuracy: Interval; readonly n: number }>>;
   readonly response_length_mean: number;
 }
@@ -124,7 +137,9 @@ export interface SynthesisBatchEvent extends Timed {
   readonly stage: 'synthesize';
   /** From 1. */
   readonly batch: number;
+  /** Questions with a right response. */
   readonly solved: number;
+  /** Questions that still want one, or another one. */
   readonly open: number;
   /** For each question tried in this batch, an outcome per try, by first letter: r, w, u or t. */
   readonly tries: readonly { readonly question: number; readonly outcomes: string }[];
@@ -140,10 +155,14 @@ export interface SynthesisSummaryEvent extends Timed {
   readonly fallback: number;
   /** Questions left out, as the fallback is off. */
   readonly dropped: number;
-  /** Responses drawn, over all questions, until each was right or given up. */
+  /** Responses drawn, over all questions, until each had its solutions or was given up. */
   readonly tries: number;
   /** Entry i: questions first right at try i + 1. */
   readonly tries_histogram: readonly number[];
+  /** Entry i: questions with i solutions whose steps differ. */
+  readonly paths_histogram: readonly number[];
+  /** By who answered, `self`, an adapter or `fallback`. */
+  readonly sources: Readonly<Record<string, { readonly examples: number; readonly nll_mean: number }>>;
 }
 
 export interface SftMetricEvent extends Timed {
@@ -156,6 +175,8 @@ export interface SftMetricEvent extends Timed {
   readonly grad_norm: number;
   readonly learning_rate: number;
   readonly tokens: number;
+  /** At the end of an epoch, where examples are held out: their mean negative log-likelihood per target token. */
+  readonly validation_loss?: number;
   readonly train_time_ms: number;
 }
 
@@ -212,6 +233,10 @@ export interface SampleEvent extends Timed {
   /** Of a rollout whose grader has parts: the reward of each. */
   readonly sub_rewards?: Readonly<Record<string, number>>;
   readonly response_length: number;
+  /** Of `synthesize`: who answered, `self`, an adapter or `fallback`. */
+  readonly source?: string;
+  /** Of `synthesize`: how little the student expects this response, before it learns: mean negative log-likelihood per token. */
+  readonly nll?: number;
   /** Of inspected rollouts: an entry per response token, rounded to four decimals. */
   readonly tokens?: readonly TokenRecord[];
 }
@@ -225,6 +250,49 @@ export interface TokenRecord {
   readonly value?: number;
   readonly advantage?: number;
   readonly return?: number;
+}
+
+/** The end of a stage that was watched on held-out questions: which weights it leaves. */
+export interface BestEvent extends Timed {
+  readonly type: 'best';
+  readonly stage: 'sft' | 'ppo';
+  readonly measure: 'validation_loss' | 'validation_accuracy';
+  /** Of the weights kept. */
+  readonly value: number;
+  /** Steps, or updates, after which they stood so. */
+  readonly step: number;
+  /** Steps done, and those planned: fewer were done where the stage stopped early. */
+  readonly steps: number;
+  readonly total: number;
+}
+
+/** The examples in context of a stage's prompts, told once for each stage. */
+export interface RetrievalEvent extends Timed {
+  readonly type: 'retrieval';
+  readonly stage: Stage | EvaluationStage;
+  readonly use: PromptUse;
+  /** Name of the model whose vectors were compared. */
+  readonly embedder: string;
+  /** Examples asked for. */
+  readonly k: number;
+  readonly questions: readonly {
+    /** Index among the questions of the stage, from 0. */
+    readonly question: number;
+    /** Tokens. */
+    readonly prompt_length: number;
+    /** The most similar first; similarities are rounded to four decimals. */
+    readonly examples: readonly RetrievedExample[];
+  }[];
+}
+
+/** The prompts of SFT, RL and evaluation for the same training questions, compared byte by byte before the first stage. */
+export interface PromptsEvent extends Timed {
+  readonly type: 'prompts';
+  readonly stage: 'run';
+  readonly uses: readonly PromptUse[];
+  /** Training questions compared, from the first. */
+  readonly questions: number;
+  readonly differences: readonly PromptDifference[];
 }
 
 /** `checkpoint` is not enumerable: JSON and structured clones leave it out, so a worker posts it by itself. */
@@ -263,11 +331,26 @@ export interface DoneEvent extends Timed {
   /** By phrasing group, where the test questions name one. */
   readonly groups: Readonly<Record<string, AccuracyComparison>>;
   readonly outcomes: { readonly before: OutcomeCounts; readonly after: OutcomeCounts };
+  /** pass@k by k, as in the evaluations; the difference is paired by question. */
+  readonly pass_at: Readonly<Record<string, { readonly before: number; readonly after: number; readonly difference: Interval }>>;
+  /** Without a model, on the same questions. */
+  readonly baselines: Baselines;
   readonly stage: 'run';
 }
 
 export type RunEvent =
-  RunStartedEvent | StageEvent | ProgressEvent | MetricEvent | RewriteEvent | SampleEvent | CheckpointEvent | WarningEvent | DoneEvent;
+  | RunStartedEvent
+  | StageEvent
+  | ProgressEvent
+  | MetricEvent
+  | RewriteEvent
+  | SampleEvent
+  | BestEvent
+  | RetrievalEvent
+  | PromptsEvent
+  | CheckpointEvent
+  | WarningEvent
+  | DoneEvent;
 
 /** The event as JSON without its time fields: what two runs of one seed have in common. */
 export function withoutTime(event: RunEvent): string {

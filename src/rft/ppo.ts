@@ -2,19 +2,20 @@
  * Reinforcement learning with PPO (paper, section 2.3): each update samples responses, grades them and hands rewards to the policy,
  * which computes advantages and losses where the model lives.
  */
+import { type BestWeights, bestOf, keepBest } from './best.ts';
 import type { Config } from './config.ts';
-import type { Question } from './dataset.ts';
-import { evaluate } from './evaluate.ts';
+import { accuracyOf, evaluate } from './evaluate.ts';
 import type { PpoMetricEvent, RunEvent, SampleEvent, TokenRecord } from './events.ts';
 import { type Grade, countOutcomes } from './graders/grader.ts';
 import { outcomeReward } from './graders/outcome-reward.ts';
 import type { Generation, PpoConfig, PpoDetails, SeedWords } from './policy.ts';
-import { encodePrompts, responseLength, responseText } from './prompts.ts';
+import { responseLength, responseText } from './prompts.ts';
+import type { Prompt } from './retrieve/compose.ts';
+import { stagePrompts } from './retrieve/stage-prompts.ts';
 import { learningRate } from './schedule.ts';
 import { optimizerStep } from './sft.ts';
 import { type StageContext, checkFinite, checkpointDue, timed } from './stage.ts';
 import { mean, standardDeviation } from './statistics.ts';
-import { formatPrompt } from './tasks/format.ts';
 
 interface Rollout {
   /** Index in the training set. */
@@ -31,11 +32,13 @@ export async function* ppo(context: StageContext): AsyncGenerator<RunEvent, void
   const { policy, config, train } = context;
   const { updates, actor_learning_rate, critic_learning_rate, freeze_actor_updates } = config.ppo;
   const seed = context.seed.derive('ppo');
-  const prompts = encodePrompts(policy, train.questions);
+  const tell = context.done === 0;
+  const prompts = yield* stagePrompts(context, { stage: 'ppo', use: 'rl', questions: train.questions, tell });
+  let { best } = context;
   if (context.done === 0) {
     if (!config.sft.enabled) await policy.attachAdapter(config.lora, context.seed.derive('adapter'));
     await policy.beginRl(seed.derive('begin'));
-    if (config.evaluation.every > 0) yield* evaluate(context, { stage: 'evaluate_during', adapter: 'policy', update: 0 });
+    if (config.evaluation.every > 0) best = yield* watch(context, best, 0);
   }
   for (let update = context.done; update < updates; update++) {
     const { result: rollouts, time_ms: generate_time_ms } = await timed(context, () => sampleRollouts(context, prompts, update));
@@ -71,19 +74,38 @@ export async function* ppo(context: StageContext): AsyncGenerator<RunEvent, void
     };
     for (let i = 0; i < shown; i++) {
       yield sampleEvent(
-        context,
         update,
+        prompts,
         rollouts,
         i,
         i < inspected ? tokenRecords(context, rollouts[i]!.generation, result.details, i) : undefined,
       );
     }
     yield { type: 'progress', stage: 'ppo', done: update + 1, total: updates, unit: 'updates' };
-    if (config.evaluation.every > 0 && (update + 1) % config.evaluation.every === 0 && update + 1 < updates) {
-      yield* evaluate(context, { stage: 'evaluate_during', adapter: 'policy', update: update + 1 });
-    }
-    if (checkpointDue(context, update + 1, updates)) yield await context.save(update + 1);
+    if (watchDue(config, update + 1)) best = yield* watch(context, best, update + 1);
+    if (checkpointDue(context, update + 1, updates)) yield await context.save(update + 1, best && { best });
   }
+  if (best) {
+    yield await keepBest(policy, best, { stage: 'ppo', measure: 'validation_accuracy', steps: updates, total: updates });
+  }
+}
+
+/** The test after training follows the last update; an evaluation on other questions is due then as well. */
+function watchDue({ evaluation: { every, during }, ppo: { updates } }: Config, update: number): boolean {
+  if (every === 0) return false;
+  return update < updates ? update % every === 0 : during === 'validation';
+}
+
+/** Evaluates between updates, and says which weights are the best so far; undefined where the last ones are kept whatever comes. */
+async function* watch(
+  context: StageContext,
+  best: BestWeights | undefined,
+  update: number,
+): AsyncGenerator<RunEvent, BestWeights | undefined> {
+  const { policy, config } = context;
+  const on = config.evaluation.during;
+  const result = yield* evaluate(context, { stage: 'evaluate_during', on, adapter: 'policy', update });
+  return config.ppo.keep === 'best' ? bestOf(policy, best, update, accuracyOf(result)) : undefined;
 }
 
 /** Questions come in shuffled passes over the training set, one after the other, cut into updates. */
@@ -107,7 +129,7 @@ export function questionsOfUpdate(seed: StageContext['seed'], questions: number,
 }
 
 /** The responses of one update, those of a question side by side. */
-async function sampleRollouts(context: StageContext, prompts: readonly (readonly number[])[], update: number): Promise<Rollout[]> {
+async function sampleRollouts(context: StageContext, prompts: readonly Prompt[], update: number): Promise<Rollout[]> {
   const { policy, config, train, grade, onProgress } = context;
   const { questions_per_update, samples_per_question, temperature, max_new_tokens } = config.ppo;
   const seed = context.seed.derive('ppo');
@@ -116,7 +138,7 @@ async function sampleRollouts(context: StageContext, prompts: readonly (readonly
   );
   const generations = await policy.generate(
     {
-      prompts: asked.map((question) => prompts[question]!),
+      prompts: asked.map((question) => prompts[question]!.tokens),
       adapter: 'policy',
       // No top-k or top-p: the old log-probs must be those of the distribution that was sampled from.
       sampling: { temperature, top_k: 0, top_p: 1, max_new_tokens },
@@ -205,21 +227,20 @@ function rolloutMetrics(rollouts: readonly Rollout[], rewards: readonly number[]
 }
 
 function sampleEvent(
-  { train }: StageContext,
   update: number,
+  prompts: readonly Prompt[],
   rollouts: readonly Rollout[],
   i: number,
   tokens: readonly TokenRecord[] | undefined,
 ): SampleEvent {
   const { question, generation, text, grade, outcome_reward } = rollouts[i]!;
-  const asked: Question = train.questions[question]!;
   return {
     type: 'sample',
     stage: 'ppo',
     update: update + 1,
     question,
     sample: i,
-    ...(rollouts[i - 1]?.question === question ? {} : { prompt: formatPrompt(asked) }),
+    ...(rollouts[i - 1]?.question === question ? {} : { prompt: prompts[question]!.text }),
     text,
     reward: outcome_reward,
     outcome: grade.outcome,

@@ -50,8 +50,9 @@ function fitting(response: ArrayLike<number>): number[][] {
 }
 const fits = new Map<string, number[][]>();
 
+/** Of the question that is asked, which stands after any examples. */
 const classOf = ({ tokens, prompt_length }: Sequence) =>
-  Number(/class (\d)/.exec(tokenizer.decode(Array.from(tokens.subarray(0, prompt_length))))![1]);
+  Number(/class (\d)(?![^]*class \d)/.exec(tokenizer.decode(Array.from(tokens.subarray(0, prompt_length))))![1]);
 const responseOf = ({ tokens, prompt_length }: Sequence) => tokens.subarray(prompt_length);
 
 function softmax(logits: ArrayLike<number>, temperature: number): number[] {
