@@ -126,7 +126,10 @@ function narrate(event: RunEvent): void {
   else if (event.type === 'metric' && event.stage === 'augment')
     say(`augment: ${event.accepted} of ${event.wanted} variations used, of ${event.questions} questions, by ${event.rewriter}`);
   else if (event.type === 'metric' && event.stage === 'ppo')
-    say(`ppo ${event.update}: reward ${percent(event.reward_mean)}, kl ${percent(event.kl)}, clip ${percent(event.clip_ratio)}`);
+    say(
+      `${event.algorithm} ${event.update}: reward ${percent(event.reward_mean)}, kl ${percent(event.kl)}, ` +
+        ('clip_ratio' in event ? `clip ${percent(event.clip_ratio)}` : `loss ${percent(event.loss)}`),
+    );
   else if (event.type === 'metric' && event.stage === 'sft' && event.step % 10 === 0) say(`sft ${event.step}: loss ${percent(event.loss)}`);
   else if (event.type === 'stage' && event.status !== 'running') say(`${event.stage} ${event.status}`);
   else if (event.type === 'done') {

@@ -4,9 +4,9 @@ import type {
   AugmentMetricEvent,
   DoneEvent,
   EvaluationMetricEvent,
-  PpoMetricEvent,
   ProgressEvent,
   RewriteEvent,
+  RlMetricEvent,
   RunEvent,
   RunStartedEvent,
   SampleEvent,
@@ -35,7 +35,7 @@ export interface RunView {
   readonly started: RunStartedEvent | undefined;
   readonly stages: Readonly<Record<Stage, StageView>>;
   readonly current: Stage | undefined;
-  readonly ppo: readonly PpoMetricEvent[];
+  readonly ppo: readonly RlMetricEvent[];
   readonly sft: readonly SftMetricEvent[];
   readonly evaluations: readonly EvaluationMetricEvent[];
   readonly augmentation: AugmentMetricEvent | undefined;

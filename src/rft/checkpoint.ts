@@ -15,6 +15,8 @@ export interface PipelineState {
   readonly before?: EvaluationResult;
   readonly augmentation?: AugmentationState;
   readonly synthesis?: SynthesisState;
+  /** Of RL with a KL target: the coefficient of the next update. */
+  readonly kl_coef?: number;
 }
 
 export interface PipelineCheckpoint extends PipelineState {

@@ -82,8 +82,15 @@ async function* stages(policy: Policy, config: Config, data: PipelineData, optio
   if (options.resume) {
     checkResumable(options.resume, config, train.sha256, test.sha256);
     await policy.restore(options.resume.policy);
-    const { stage, step, before, augmentation, synthesis } = options.resume;
-    state = { stage, step, ...(before && { before }), ...(augmentation && { augmentation }), ...(synthesis && { synthesis }) };
+    const { stage, step, before, augmentation, synthesis, kl_coef } = options.resume;
+    state = {
+      stage,
+      step,
+      ...(before && { before }),
+      ...(augmentation && { augmentation }),
+      ...(synthesis && { synthesis }),
+      ...(kl_coef !== undefined && { kl_coef }),
+    };
   } else {
     checkHash(config, train);
     const dataset = { train: datasetRecord(train), test: datasetRecord(test) };
@@ -136,7 +143,7 @@ async function* stages(policy: Policy, config: Config, data: PipelineData, optio
     if (stage === 'augment') state = { ...state, augmentation: yield* augment(context, rewriter!, state.augmentation) };
     if (stage === 'synthesize') state = { ...state, synthesis: yield* synthesize(context, state.synthesis) };
     if (stage === 'sft') yield* sft(context, state.synthesis!.examples);
-    if (stage === 'ppo') yield* ppo(context);
+    if (stage === 'ppo') yield* ppo(context, state.kl_coef);
     if (stage === 'evaluate_after') after = yield* evaluate(context, { stage, adapter: 'policy' });
     yield { type: 'stage', stage, status: 'done' };
     const next = STAGES[STAGES.indexOf(stage) + 1];

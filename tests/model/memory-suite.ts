@@ -57,6 +57,7 @@ export async function openMeasured(config: ModelConfig) {
   const policy = await GpuPolicy.create('measured', engine, tokenizer);
   const before = gpu.bytesAllocated;
   await policy.attachAdapter(LORA, Seed.of(2));
+  await policy.beginRl(Seed.of(6)); // The critic comes with it.
   const scalars = gpu.bytesAllocated - before - needed.adapters;
   expect(scalars).toBeGreaterThanOrEqual(0);
   expect(scalars).toBeLessThan(2000);
