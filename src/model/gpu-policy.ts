@@ -133,7 +133,7 @@ export class GpuPolicy implements Policy {
     adapters.phase = 'rl';
   }
 
-  ppoUpdate(
+  async ppoUpdate(
     batch: PpoBatch & { sampling_logprobs?: readonly Float32Array[] },
     config: PpoConfig,
     options: { details?: boolean } = {},

@@ -36,7 +36,7 @@ export const MEMORY_MODELS: Record<string, ModelConfig> = {
 };
 
 const LORA = { rank: 4, alpha: 8, rslora: false, dropout: 0, targets: LORA_TARGETS };
-const RUN: RunSizes = { rank: 4, prompt: 40, response: 25, prompts: 8, batches: [{ sequences: 8, micro_batch: 0 }] };
+const RUN: RunSizes = { rank: 4, critic: true, prompt: 40, response: 25, prompts: 8, batches: [{ sequences: 8, micro_batch: 0 }] };
 /** Scalars, row lists, token pools, and the parameters of dispatches at 256 bytes each. */
 export const SMALL_BUFFERS = 400_000;
 
