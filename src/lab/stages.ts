@@ -10,7 +10,7 @@ export const STAGE_NAMES: Readonly<Record<Stage, string>> = {
   augment: 'Augment',
   synthesize: 'Synthesise',
   sft: 'Fine-tune (SFT)',
-  ppo: 'Reinforce (PPO)',
+  ppo: 'Reinforce (RL)',
   evaluate_after: 'Test after',
 };
 
