@@ -52,7 +52,7 @@ import {
 import { PROJECTIONS, adapterLayout, headRegion, valueHeadRegions } from './layout.ts';
 import { readPeftAdapter, writePeftAdapter } from './peft.ts';
 import { adamwScalarsOf } from './optimizer.ts';
-import { checkPrompts, checkRl, checkSequences, checkTokens, split } from './requests.ts';
+import { checkPairs, checkPrompts, checkRl, checkSequences, checkTokens, split } from './requests.ts';
 
 type Regions = Map<string, Float64Array>;
 
@@ -407,6 +407,7 @@ export class CpuPolicy implements Policy {
 
   async dpoStep({ pairs, beta, temperature }: DpoBatch, step: OptimizerStep, signal?: AbortSignal): Promise<DpoMetrics> {
     const { lora, actor } = this.need();
+    checkPairs(pairs);
     checkSequences(
       this.config,
       pairs.flatMap(({ chosen, rejected }) => [chosen, rejected]),

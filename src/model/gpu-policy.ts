@@ -34,7 +34,7 @@ import type { AdapterUse } from './llama.ts';
 import { ParameterSet } from './parameters.ts';
 import { readPeftAdapter, writePeftAdapter } from './peft.ts';
 import { Pooler } from './pooler.ts';
-import { checkRl } from './requests.ts';
+import { checkPairs, checkRl } from './requests.ts';
 import { type Role, type TrainedRole, Trainer } from './trainer.ts';
 
 /** What a policy holds once an adapter is attached; the reference means something from beginRl on. */
@@ -158,6 +158,7 @@ export class GpuPolicy implements Policy {
   }
 
   async dpoStep(batch: DpoBatch, step: OptimizerStep, signal?: AbortSignal): Promise<DpoMetrics> {
+    checkPairs(batch.pairs);
     return this.trainer.dpoStep(batch, step, this.actor(), signal);
   }
 
@@ -263,7 +264,6 @@ export class GpuPolicy implements Policy {
     if (old && JSON.stringify(old.lora) === JSON.stringify(lora)) {
       for (const set of Object.values(savedSets(old))) set.clear();
       old.policyOptimizer.reset();
-      old.critic?.optimizer.reset();
       old.phase = 'sft';
       return old;
     }
@@ -306,13 +306,13 @@ export class GpuPolicy implements Policy {
   }
 }
 
-/** Everything that a checkpoint must hold for every later byte to be the same. */
-function savedSets({ policy, reference, critic, policyOptimizer }: Adapters): Record<string, ParameterSet> {
+/** Everything that a checkpoint must hold for every later byte to be the same. Before RL a critic is left from an earlier run. */
+function savedSets({ policy, reference, critic, policyOptimizer, phase }: Adapters): Record<string, ParameterSet> {
   return {
     policy,
     reference,
     'policy.m': policyOptimizer.m,
     'policy.v': policyOptimizer.v,
-    ...(critic && { critic: critic.weights, 'critic.m': critic.optimizer.m, 'critic.v': critic.optimizer.v }),
+    ...(critic && phase === 'rl' && { critic: critic.weights, 'critic.m': critic.optimizer.m, 'critic.v': critic.optimizer.v }),
   };
 }

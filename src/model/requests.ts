@@ -1,6 +1,6 @@
 /** Checks and cuts that every Policy applies to what it is asked. */
 import { InputError } from '../base/errors.ts';
-import type { GenerateRequest, PpoConfig, Sequence } from '../rft/policy.ts';
+import type { GenerateRequest, PpoConfig, PreferencePair, Sequence } from '../rft/policy.ts';
 import type { ModelConfig } from './config.ts';
 
 /** @throws InputError for a row of tokens that is empty, longer than `most`, or holds tokens that the model does not know. */
@@ -61,4 +61,18 @@ export function checkRl(phase: 'sft' | 'rl', { advantage_estimator }: Pick<PpoCo
   if (phase !== 'rl') throw new InputError('PPO has no reference and no critic yet.', 'Call beginRl first.');
   if (advantage_estimator === 'gae' && !hasCritic)
     throw new InputError('The estimator gae needs a critic and the policy holds none.', 'Call beginRl with a critic, or use returns.');
+}
+
+/** @throws InputError when a response's reference log-probs are not one for each of its tokens. */
+export function checkPairs(pairs: readonly PreferencePair[]): void {
+  for (const [i, pair] of pairs.entries()) {
+    for (const side of ['chosen', 'rejected'] as const) {
+      const { tokens, prompt_length, ref_logprobs } = pair[side];
+      if (ref_logprobs.length === tokens.length - prompt_length) continue;
+      throw new InputError(
+        `Pair ${i} has ${ref_logprobs.length} reference log-probs for the ${tokens.length - prompt_length} tokens of its ${side} response.`,
+        'Score the response with the adapter reference.',
+      );
+    }
+  }
 }

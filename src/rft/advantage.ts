@@ -40,8 +40,7 @@ const KL_ESTIMATORS: Readonly<Record<KlEstimator, (d: number) => [value: number,
  *   group_mean     r_i - mean                                             Dr. GRPO
  *   group_norm     (r_i - mean) / (std + 1e-4), std with G - 1            GRPO
  */
-export const BASELINES = ['none', 'leave_one_out', 'group_mean', 'group_norm'] as const;
-export type Baseline = (typeof BASELINES)[number];
+export type Baseline = 'none' | 'leave_one_out' | 'group_mean' | 'group_norm';
 
 /** Added to the group's standard deviation, as in TRL (verl adds 1e-6, OpenRLHF 1e-9). */
 const GROUP_EPSILON = 1e-4;

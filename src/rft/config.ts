@@ -4,8 +4,8 @@
  */
 import * as v from 'valibot';
 import { InputError, shown } from '../base/errors.ts';
+import { comparesGroups, hasCritic } from './algorithms/algorithm.ts';
 import { algorithmNames, algorithms } from './algorithms/registry.ts';
-import { hasCritic, comparesGroups } from './algorithms/algorithm.ts';
 import { type FieldInfo, type FieldKind, choice, choices, integer, number, text, toggle } from './fields.ts';
 import { outcomeRules } from './graders/outcome-reward.ts';
 import { graderNames, graderOptionsSchema } from './graders/registry.ts';

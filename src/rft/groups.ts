@@ -34,13 +34,13 @@ export const repeatedQuestions = (asked: number, questions: number): WarningEven
 export const nothingToLearn = (update: number): WarningEvent =>
   warning(
     'no-signal',
-    `In update ${update} all responses to each question earned the same, so none is better than another and the update teaches nothing.`,
+    `In update ${update} all responses to each question earned the same, so none is better than another and there is nothing to learn from.`,
     'Raise ppo.samples_per_question or ppo.temperature, or choose questions that the model sometimes gets right.',
   );
 
 export const resamplingGaveUp = (update: number, found: number, wanted: number, batches: number): WarningEvent =>
   warning(
     'resampling-gave-up',
-    `In update ${update}, ${batches} batches of questions gave ${found} of ${wanted} whose responses differ in reward; it trains on these.`,
+    `In update ${update}, ${batches} batches of questions gave ${found} of ${wanted} whose responses differ in outcome; it trains on ${found === 0 ? 'none' : 'these'}.`,
     'Raise ppo.resample_batches or ppo.samples_per_question, or choose questions that the model sometimes gets right.',
   );

@@ -1,10 +1,10 @@
 /** RAFT and DPO from the run's own rollouts: what an update makes of its groups, and the steps that it takes on them. */
-import { klEstimate, moments } from './advantage.ts';
+import type { Seed } from '../base/random.ts';
+import { LOG_RATIO_LIMIT, clamp, klEstimate, moments } from './advantage.ts';
 import type { ImitationMetrics, PreferenceMetrics, ReferenceMetrics } from './events.ts';
 import type { Grade } from './graders/grader.ts';
 import type { DpoMetrics, Generation, OptimizerStep, PreferencePair, TokenScores } from './policy.ts';
 import type { StageContext } from './stage.ts';
-import type { Seed } from '../base/random.ts';
 import { mean } from './statistics.ts';
 
 /** A response and what it earned. */
@@ -108,7 +108,7 @@ async function againstReference({ policy, config, signal }: StageContext, groups
     entropy: moments(now.map(({ entropy }) => entropy)).mean,
     sampler_gap: average(toSampler, Math.abs),
     sampler_gap_max: toSampler.flat().reduce((max, d) => Math.max(max, Math.abs(d)), 0),
-    sampler_ratio: average(toSampler, Math.exp),
+    sampler_ratio: average(toSampler, (d) => Math.exp(clamp(d, -LOG_RATIO_LIMIT, LOG_RATIO_LIMIT))),
   };
   return { metrics, reference };
 }

@@ -276,7 +276,7 @@ function ppoConfig(
 function* updateWarnings(
   { config }: StageContext,
   update: number,
-  { rollouts, resampling }: UpdateRollouts,
+  { rollouts, resampling, learns }: UpdateRollouts,
   rewards: readonly number[],
 ): Generator<RunEvent> {
   const { questions_per_update, samples_per_question, algorithm } = config.ppo;
@@ -284,7 +284,7 @@ function* updateWarnings(
     yield resamplingGaveUp(update + 1, resampling.mixed, questions_per_update, resampling.batches);
   const groups = groupsOf([...rollouts.keys()], samples_per_question);
   const alike = groups.every((group) => group.every((i) => rewards[i] === rewards[group[0]!]));
-  if (alike && comparesGroups(algorithms[algorithm])) yield nothingToLearn(update + 1);
+  if ((alike || !learns) && comparesGroups(algorithms[algorithm])) yield nothingToLearn(update + 1);
 }
 
 /** What a reader looks for first stands first in the line. */

@@ -184,6 +184,8 @@ export function policySuite(backend: Backend): void {
       expect((await resumed.checkpoint()).tensors).toEqual((await policy.checkpoint()).tensors);
       await resumed.beginRl(Seed.of(4)); // A critic can be had again.
       await resumed.ppoUpdate({ ...rollouts(generations), rewards }, PPO);
+      await resumed.attachAdapter(LORA, Seed.of(1)); // And is no part of what comes after.
+      expect(Object.keys((await resumed.checkpoint()).tensors)).not.toContain('critic');
     });
 
     test('DPO widens the margin of the better responses, pair by pair the same in one micro-batch and in many', async () => {
@@ -200,6 +202,9 @@ export function policySuite(backend: Backend): void {
       expect(last.loss).toBeLessThan(first.loss * 0.8);
       expect(last.rewards_margins).toBeCloseTo(last.rewards_chosen - last.rewards_rejected, 5);
       expect(last.rewards_accuracies).toBe(1);
+      const [pair] = batch.pairs;
+      const short = { ...pair!, rejected: { ...pair!.rejected, ref_logprobs: new Float32Array(99) } };
+      await expect(policy.dpoStep({ ...batch, pairs: [pair!, short] }, STEP)).rejects.toThrow(/Pair 1 has 99 reference log-probs/);
       await policy.restore(place);
       const cut = await policy.dpoStep({ ...batch, micro_batch: 1 }, STEP);
       expect(cut.grad_norm / first.grad_norm).toBeCloseTo(1, 4);
