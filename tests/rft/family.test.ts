@@ -102,13 +102,13 @@ describe('groups that are all alike', () => {
 describe('what RAFT and DPO take of a group', () => {
   const rewarded = (reward: number, outcome: 'right' | 'wrong'): Rewarded => ({
     reward,
-    grade: { outcome, reward } as Rewarded['grade'],
+    grade: { outcome, reward },
     generation: { tokens: Int32Array.of(1, 2), prompt_length: 1, finished: true, logprobs: Float32Array.of(-1) },
   });
   const [good, better, bad, equal] = [rewarded(0.5, 'right'), rewarded(1, 'right'), rewarded(0, 'wrong'), rewarded(0.1, 'wrong')];
 
   test('the first best, and the first worst', () => {
-    const groups = [[bad!, better!, rewarded(1, 'right'), good!, rewarded(0, 'wrong')], [equal!, equal!], [good!, good!]]; // prettier-ignore
+    const groups = [[bad, better, rewarded(1, 'right'), good, rewarded(0, 'wrong')], [equal, equal], [good, good]]; // prettier-ignore
     expect(bestResponses(groups)).toEqual([better, good]);
     expect(bestResponses(groups)[0]).toBe(better);
     const [pair, ...others] = preferences(groups);
