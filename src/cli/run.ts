@@ -1,6 +1,6 @@
 /**
  * `run NOTEBOOK --seed N --out FILE`: the pipeline of a notebook, headless, its events as JSON lines. Settings are changed with
- * `--set path=value`; `--train FILE --test FILE` take questions of one's own; `--backend cpu` runs on the CPU policy; `--adapter DIR` writes the trained adapter in PEFT's layout.
+ * `--preset NAME` and then `--set path=value`; `--train FILE --test FILE` take questions of one's own; `--backend cpu` runs on the CPU policy; `--adapter DIR` writes the trained adapter in PEFT's layout.
  * The key of an endpoint that rewrites questions is read from the environment, OPENRFT_ENDPOINT_KEY: a command line is seen by others.
  */
 import { createWriteStream } from 'node:fs';
@@ -20,6 +20,7 @@ import { parseDataset } from '../rft/dataset.ts';
 import type { RunEvent } from '../rft/events.ts';
 import type { PipelineData } from '../rft/pipeline.ts';
 import type { Policy } from '../rft/policy.ts';
+import { presetNames, withPreset } from '../rft/presets.ts';
 import { runWithRecovery } from '../rft/recovery.ts';
 import { longestComposed } from '../rft/retrieve/compose.ts';
 import { nodeGpu } from './dawn.ts';
@@ -37,6 +38,7 @@ export async function run(args: readonly string[]): Promise<number> {
       train: { type: 'string' },
       test: { type: 'string' },
       backend: { type: 'string', default: 'webgpu' },
+      preset: { type: 'string' },
       set: { type: 'string', multiple: true, default: [] },
       quiet: { type: 'boolean', default: false },
     },
@@ -51,7 +53,7 @@ export async function run(args: readonly string[]): Promise<number> {
     ...(values.train === undefined ? [] : [`data.file=${basename(values.train)}`]),
     ...values.set,
   ];
-  const config = configOf(await readText(path), path, settings);
+  const config = configOf(await readText(path), path, values.preset, settings);
   const data = await questionsOf(config, values.train, values.test);
   const folder = await readModelFolder(config.model);
   const { backend } = values;
@@ -106,7 +108,7 @@ async function sayMemory(config: Config, folder: ModelFolder, { train, test }: P
   process.stderr.write(`${config.model} needs up to ${formatBytes(total)} of GPU memory: ${parts.join(', ')}\n`);
 }
 
-function configOf(text: string, path: string, settings: readonly string[]): Config {
+function configOf(text: string, path: string, preset: string | undefined, settings: readonly string[]): Config {
   let json: unknown;
   try {
     json = JSON.parse(text);
@@ -118,7 +120,10 @@ function configOf(text: string, path: string, settings: readonly string[]): Conf
     if (at < 0) throw new InputError(`--set ${setting} has no value.`, 'Write it as path=value, e.g. ppo.updates=5.');
     return [setting.slice(0, at), setting.slice(at + 1)] as const;
   });
-  return setPaths(parseNotebook(json).config, pairs);
+  const { config } = parseNotebook(json);
+  const name = presetNames.find((known) => known === preset);
+  if (preset !== undefined && !name) throw new InputError(`There is no preset ${preset}.`, `Use one of ${presetNames.join(', ')}.`);
+  return setPaths(name ? withPreset(config, name) : config, pairs);
 }
 
 /** One line per thing worth knowing, on stderr. */
@@ -133,7 +138,10 @@ function narrate(event: RunEvent): void {
   else if (event.type === 'metric' && event.stage === 'augment')
     say(`augment: ${event.accepted} of ${event.wanted} variations used, of ${event.questions} questions, by ${event.rewriter}`);
   else if (event.type === 'metric' && event.stage === 'ppo')
-    say(`ppo ${event.update}: reward ${percent(event.reward_mean)}, kl ${percent(event.kl)}, clip ${percent(event.clip_ratio)}`);
+    say(
+      `${event.algorithm} ${event.update}: reward ${percent(event.reward_mean)}, kl ${percent(event.kl)}, ` +
+        ('clip_ratio' in event ? `clip ${percent(event.clip_ratio)}` : `loss ${percent(event.loss)}`),
+    );
   else if (event.type === 'metric' && event.stage === 'sft' && event.step % 10 === 0) say(`sft ${event.step}: loss ${percent(event.loss)}`);
   else if (event.type === 'stage' && event.status !== 'running') say(`${event.stage} ${event.status}`);
   else if (event.type === 'done') {

@@ -5,10 +5,10 @@ import type {
   BestEvent,
   DoneEvent,
   EvaluationMetricEvent,
-  PpoMetricEvent,
   ProgressEvent,
   RetrievalEvent,
   RewriteEvent,
+  RlMetricEvent,
   RunEvent,
   RunStartedEvent,
   SampleEvent,
@@ -37,7 +37,7 @@ export interface RunView {
   readonly started: RunStartedEvent | undefined;
   readonly stages: Readonly<Record<Stage, StageView>>;
   readonly current: Stage | undefined;
-  readonly ppo: readonly PpoMetricEvent[];
+  readonly ppo: readonly RlMetricEvent[];
   readonly sft: readonly SftMetricEvent[];
   readonly evaluations: readonly EvaluationMetricEvent[];
   readonly augmentation: AugmentMetricEvent | undefined;

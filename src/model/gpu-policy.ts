@@ -4,6 +4,8 @@ import { Seed } from '../base/random.ts';
 import type {
   AdapterExport,
   AdapterName,
+  DpoBatch,
+  DpoMetrics,
   GenerateRequest,
   Generation,
   LoraConfig,
@@ -32,17 +34,23 @@ import type { AdapterUse } from './llama.ts';
 import { ParameterSet } from './parameters.ts';
 import { readPeftAdapter, writePeftAdapter } from './peft.ts';
 import { Pooler } from './pooler.ts';
+import { checkPairs, checkRl } from './requests.ts';
 import { type Role, type TrainedRole, Trainer } from './trainer.ts';
 
-/** What a policy holds once an adapter is attached; reference and critic are there from beginRl on. */
+/** What a policy holds once an adapter is attached; the reference means something from beginRl on. */
 interface Adapters {
   readonly lora: LoraConfig;
   readonly policy: ParameterSet;
   readonly policyOptimizer: Optimizer;
   readonly reference: ParameterSet;
-  readonly critic: ParameterSet;
-  readonly criticOptimizer: Optimizer;
+  /** Of algorithms that have one, from beginRl on. */
+  critic: Critic | undefined;
   phase: 'sft' | 'rl';
+}
+
+interface Critic {
+  readonly weights: ParameterSet;
+  readonly optimizer: Optimizer;
 }
 
 const BASE: Role = { key: 'base', adapter: undefined };
@@ -109,31 +117,49 @@ export class GpuPolicy implements Policy {
     return this.trainer.sftStep(batch, step, this.actor(), { rate: lora.dropout, seed }, signal);
   }
 
-  async beginRl(seed: SeedWords): Promise<void> {
+  async beginRl(seed: SeedWords, options: { critic: boolean } = { critic: true }): Promise<void> {
     const adapters = this.attached();
     adapters.reference.copyFrom(adapters.policy);
-    adapters.critic.copyFrom(adapters.policy);
-    adapters.critic.write('value.weight', initialValueHead(this.engine.config, Seed.words(seed)));
-    adapters.critic.write('value.bias', new Float32Array(1));
     adapters.policyOptimizer.reset();
-    adapters.criticOptimizer.reset();
+    if (options.critic) {
+      const { weights, optimizer } = (adapters.critic ??= await this.allocateCritic(adapters.lora));
+      weights.copyFrom(adapters.policy);
+      weights.write('value.weight', initialValueHead(this.engine.config, Seed.words(seed)));
+      weights.write('value.bias', new Float32Array(1));
+      optimizer.reset();
+    } else {
+      await this.releaseCritic(adapters);
+    }
     adapters.phase = 'rl';
   }
 
-  ppoUpdate(
+  async ppoUpdate(
     batch: PpoBatch & { sampling_logprobs?: readonly Float32Array[] },
     config: PpoConfig,
     options: { details?: boolean } = {},
     signal?: AbortSignal,
   ): Promise<PpoResult> {
-    const { lora, phase, critic, criticOptimizer } = this.attached();
-    if (phase !== 'rl') throw new InputError('PPO has no reference and no critic yet.', 'Call beginRl first.');
+    const { lora, phase, critic } = this.attached();
+    checkRl(phase, config, critic !== undefined);
     const roles = {
       actor: this.actor(),
       reference: this.role('reference'),
-      critic: { key: 'critic', adapter: adapterUse(critic, lora), optimizer: criticOptimizer, trains: 'adapter' } satisfies TrainedRole,
+      critic:
+        config.advantage_estimator === 'gae'
+          ? ({
+              key: 'critic',
+              adapter: adapterUse(critic!.weights, lora),
+              optimizer: critic!.optimizer,
+              trains: 'adapter',
+            } satisfies TrainedRole)
+          : undefined,
     };
     return this.trainer.ppoUpdate(batch, config, roles, options.details ?? false, signal);
+  }
+
+  async dpoStep(batch: DpoBatch, step: OptimizerStep, signal?: AbortSignal): Promise<DpoMetrics> {
+    checkPairs(batch.pairs);
+    return this.trainer.dpoStep(batch, step, this.actor(), signal);
   }
 
   async checkpoint(): Promise<PolicyCheckpoint> {
@@ -145,7 +171,7 @@ export class GpuPolicy implements Policy {
       lora: adapters.lora,
       phase: adapters.phase,
       tensors,
-      counters: { policy_steps: adapters.policyOptimizer.steps, critic_steps: adapters.criticOptimizer.steps },
+      counters: { policy_steps: adapters.policyOptimizer.steps, critic_steps: adapters.critic?.optimizer.steps ?? 0 },
     };
   }
 
@@ -156,6 +182,8 @@ export class GpuPolicy implements Policy {
     }
     const adapters = await this.allocateAdapters(lora);
     adapters.phase = phase;
+    if (phase === 'rl' && tensors.critic) adapters.critic ??= await this.allocateCritic(lora);
+    else await this.releaseCritic(adapters);
     for (const [name, set] of Object.entries(savedSets(adapters))) {
       const tensor = tensors[name];
       if (tensor?.length !== set.length) {
@@ -168,9 +196,10 @@ export class GpuPolicy implements Policy {
       set.writeAll(Float32Array.from(tensor));
     }
     adapters.policyOptimizer.gradients.clear();
-    adapters.criticOptimizer.gradients.clear();
     adapters.policyOptimizer.steps = counters.policy_steps ?? 0;
-    adapters.criticOptimizer.steps = counters.critic_steps ?? 0;
+    if (!adapters.critic) return;
+    adapters.critic.optimizer.gradients.clear();
+    adapters.critic.optimizer.steps = counters.critic_steps ?? 0;
   }
 
   async exportAdapter(): Promise<AdapterExport> {
@@ -220,9 +249,9 @@ export class GpuPolicy implements Policy {
 
   private role(name: AdapterName): Role {
     if (name === 'base') return BASE;
-    const { lora, phase, ...sets } = this.attached();
+    const { lora, phase, policy, reference } = this.attached();
     if (name === 'reference' && phase !== 'rl') throw new InputError('The reference is not frozen yet.', 'Call beginRl first.');
-    return { key: name, adapter: adapterUse(sets[name], lora) };
+    return { key: name, adapter: adapterUse(name === 'policy' ? policy : reference, lora) };
   }
 
   private actor(): TrainedRole {
@@ -235,7 +264,6 @@ export class GpuPolicy implements Policy {
     if (old && JSON.stringify(old.lora) === JSON.stringify(lora)) {
       for (const set of Object.values(savedSets(old))) set.clear();
       old.policyOptimizer.reset();
-      old.criticOptimizer.reset();
       old.phase = 'sft';
       return old;
     }
@@ -244,40 +272,47 @@ export class GpuPolicy implements Policy {
     const { regions } = adapterLayout(engine.config, lora.rank);
     const policy = await ParameterSet.allocate(engine.gpu, 'policy', regions);
     const reference = await ParameterSet.allocate(engine.gpu, 'reference', regions);
-    const critic = await ParameterSet.allocate(engine.gpu, 'critic', [...regions, ...valueHeadRegions(engine.config)]);
-    this.adapters = {
-      lora,
-      policy,
-      reference,
-      critic,
-      policyOptimizer: await Optimizer.create(engine, 'policy', policy),
-      criticOptimizer: await Optimizer.create(engine, 'critic', critic),
-      phase: 'sft',
-    };
+    const policyOptimizer = await Optimizer.create(engine, 'policy', policy);
+    this.adapters = { lora, policy, reference, policyOptimizer, critic: undefined, phase: 'sft' };
     return this.adapters;
+  }
+
+  private async allocateCritic({ rank }: LoraConfig): Promise<Critic> {
+    const { engine } = this;
+    const regions = [...adapterLayout(engine.config, rank).regions, ...valueHeadRegions(engine.config)];
+    const weights = await ParameterSet.allocate(engine.gpu, 'critic', regions);
+    return { weights, optimizer: await Optimizer.create(engine, 'critic', weights) };
+  }
+
+  private async releaseCritic(adapters: Adapters): Promise<void> {
+    const { critic } = adapters;
+    if (!critic) return;
+    adapters.critic = undefined;
+    await this.engine.gpu.idle();
+    await this.engine.dropProgramsMatching((key) => key.startsWith('critic '));
+    await critic.optimizer.release();
+    critic.weights.release();
   }
 
   private async releaseAdapters(): Promise<void> {
     const { adapters } = this;
     if (!adapters) return;
     this.adapters = undefined;
+    await this.releaseCritic(adapters);
     await this.engine.gpu.idle();
-    await this.engine.dropProgramsMatching((key) => /^(policy|reference|critic) /.test(key));
+    await this.engine.dropProgramsMatching((key) => /^(policy|reference) /.test(key));
     await adapters.policyOptimizer.release();
-    await adapters.criticOptimizer.release();
-    for (const set of [adapters.policy, adapters.reference, adapters.critic]) set.release();
+    for (const set of [adapters.policy, adapters.reference]) set.release();
   }
 }
 
-/** Everything that a checkpoint must hold for every later byte to be the same. */
-function savedSets({ policy, reference, critic, policyOptimizer, criticOptimizer }: Adapters): Record<string, ParameterSet> {
+/** Everything that a checkpoint must hold for every later byte to be the same. Before RL a critic is left from an earlier run. */
+function savedSets({ policy, reference, critic, policyOptimizer, phase }: Adapters): Record<string, ParameterSet> {
   return {
     policy,
     reference,
-    critic,
     'policy.m': policyOptimizer.m,
     'policy.v': policyOptimizer.v,
-    'critic.m': criticOptimizer.m,
-    'critic.v': criticOptimizer.v,
+    ...(critic && phase === 'rl' && { critic: critic.weights, 'critic.m': critic.optimizer.m, 'critic.v': critic.optimizer.v }),
   };
 }

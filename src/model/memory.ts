@@ -6,6 +6,8 @@ import { alignUp } from '../gpu/device.ts';
 import { LimitError } from '../gpu/errors.ts';
 import { ARENA_SLACK } from '../gpu/program.ts';
 import { lossHeadChunk } from '../nn/loss-head.ts';
+import { hasCritic } from '../rft/algorithms/algorithm.ts';
+import { algorithms } from '../rft/algorithms/registry.ts';
 import { formatRewritePrompt } from '../rft/augment/instruction.ts';
 import type { Config } from '../rft/config.ts';
 import type { ModelConfig } from './config.ts';
@@ -77,6 +79,8 @@ export function checkRegions(config: ModelConfig, limits: Pick<GPUSupportedLimit
 /** How long and how many the sequences of a run are, at most. */
 export interface RunSizes {
   readonly rank: number;
+  /** Whether RL trains one. */
+  readonly critic: boolean;
   /** Tokens of the longest prompt, and of the longest response to it. */
   readonly prompt: number;
   readonly response: number;
@@ -95,6 +99,7 @@ export function runSizes(config: Config, prompt: number, questions: { readonly t
   const rewriting = augment.enabled && augment.rewriter === 'adapter' ? augment.max_new_tokens + formatRewritePrompt('').length : 0;
   return {
     rank: lora.rank,
+    critic: ppo.enabled && hasCritic(algorithms[ppo.algorithm]),
     prompt,
     response: Math.max(rewriting, synthesis.max_new_tokens, ppo.max_new_tokens, evaluation.max_new_tokens),
     prompts: Math.max(
@@ -113,7 +118,7 @@ export function runSizes(config: Config, prompt: number, questions: { readonly t
 export interface MemoryEstimate {
   /** The base model and the table of its rotary positions. */
   readonly weights: number;
-  /** Policy, reference and critic, and gradient and two moments for the two of them that are trained. */
+  /** Policy, reference and, where the algorithm has one, critic; and gradient and two moments for those that are trained. */
   readonly adapters: number;
   readonly kv_cache: number;
   /** What programs share while they run; the engine never holds more. */
@@ -127,7 +132,7 @@ export interface MemoryEstimate {
  * logits exist at once, in floats:
  *
  *   weights      every tensor + context head_dim
- *   adapters     5 (sum of w in + r out over the four products of each layer) + 4 (the same + d + 1)
+ *   adapters     5 (sum of w in + r out over the four products of each layer), and with a critic + 4 (the same + d + 1)
  *   kv_cache     2 layers (rows + 1) capacity k
  *   activations  1.5 x the largest of
  *     training   T (layers (4 d + 2 q + 2 k + 3 f + heads + 2 + 7 r) + 3 d + f + 16) + max(C vocab, 2 f T)
@@ -144,7 +149,8 @@ export function memoryNeeded(config: ModelConfig, run: RunSizes, device: { softw
   const longest = Math.min(context, run.prompt + run.response);
 
   const adapter = adapterLayout(config, run.rank).regions;
-  const adapters = 5 * regionBytes(adapter) + 4 * regionBytes([...adapter, ...valueHeadRegions(config)]);
+  const critic = run.critic ? 4 * regionBytes([...adapter, ...valueHeadRegions(config)]) : 0;
+  const adapters = 5 * regionBytes(adapter) + critic;
   const capacity = cacheCapacity(config, longest);
   const rows = Math.min(rowsAtOnce(sizes, config, capacity), run.prompts);
   const kv_cache = 2 * layers * alignUp((rows + 1) * capacity * k * 4);

@@ -52,6 +52,10 @@ export class TrainingPool implements Pool {
     this.gpu.write(this.planes, all, planeOffset(plane, this) * 4);
   }
 
+  clearPlane(plane: Plane): void {
+    this.gpu.write(this.planes, new Float32Array(this.pool * this.capacity), planeOffset(plane, this) * 4);
+  }
+
   async readPlanes(): Promise<Float32Array> {
     return new Float32Array(await this.gpu.read(this.planes, planesLength(this) * 4));
   }

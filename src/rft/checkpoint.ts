@@ -18,6 +18,8 @@ export interface PipelineState {
   readonly synthesis?: SynthesisState;
   /** Of the stage at hand, where it is watched on held-out questions. */
   readonly best?: BestWeights;
+  /** Of RL with a KL target: the coefficient of the next update. */
+  readonly kl_coef?: number;
 }
 
 export interface PipelineCheckpoint extends PipelineState {

@@ -4,6 +4,8 @@
  */
 import * as v from 'valibot';
 import { InputError, shown } from '../base/errors.ts';
+import { comparesGroups, hasCritic } from './algorithms/algorithm.ts';
+import { algorithmNames, algorithms } from './algorithms/registry.ts';
 import { type FieldInfo, type FieldKind, choice, choices, integer, number, text, toggle } from './fields.ts';
 import { outcomeRules } from './graders/outcome-reward.ts';
 import { graderNames, graderOptionsSchema } from './graders/registry.ts';
@@ -78,6 +80,7 @@ const sections = {
   }),
   ppo: v.strictObject({
     enabled: toggle(true, { title: 'PPO', description: 'Reinforcement learning after SFT. Off is the paper’s row SFT.' }),
+    algorithm: choice(algorithmNames, 'ppo', { title: 'Algorithm', description: 'How rewards become training. Settings that are left out take the algorithm’s own defaults.', paper: 'ppo', released: 'ppo' }),
     updates: integer(40, { title: 'Updates', description: 'Rounds of rollouts and training.', min: 1, max: 100_000 }),
     questions_per_update: integer(16, { title: 'Questions per update', description: 'Questions drawn for each round.', min: 1, max: 4096, released: 20 }),
     samples_per_question: integer(4, { title: 'Samples per question', description: 'Responses drawn for each question of a round.', min: 1, max: 256, released: 1 }),
@@ -94,8 +97,8 @@ const sections = {
     alpha: number(1, { title: 'Weight of the outcome', description: 'R = alpha · outcome + (1 - alpha) · process; only the outcome is scored, so 1 is the one value.', min: 1, max: 1, paper: 0.7, released: 0.7 }),
     outcome_rule: choice(outcomeRules, 'paper', { title: 'Outcome reward', description: 'Of a response that is not right: paper 0; repo 0.1, even without an answer; reft 0.1 for a wrong answer and 0 for none.', paper: 'paper', released: 'repo' }),
     reward_clip: number(10, { title: 'Reward limit', description: 'Rewards are clipped to plus or minus this.', min: 0.001, max: 1000, released: 10 }),
-    clip_range_low: number(0.2, { title: 'Clip range below', description: 'The ratio of new to old probability is clipped at 1 minus this.', min: 0.001, max: 0.999, released: 0.2 }),
-    clip_range_high: number(0.2, { title: 'Clip range above', description: 'The ratio of new to old probability is clipped at 1 plus this.', min: 0.001, max: 100, released: 0.2 }),
+    clip_range_low: number(0.2, { title: 'Clip range below', description: 'The ratio of new to old probability is clipped at 1 minus this.', min: 1e-5, max: 0.999, released: 0.2 }),
+    clip_range_high: number(0.2, { title: 'Clip range above', description: 'The ratio of new to old probability is clipped at 1 plus this.', min: 1e-5, max: 100, released: 0.2 }),
     clip_range_value: number(0.2, { title: 'Value clip range', description: 'How far a value may move from the old one in one round.', min: 0.001, max: 1000, released: 0.2 }),
     keep: choice(['last', 'best'], 'last', { title: 'Keep', description: 'The weights after the last update, or those with the best accuracy on the validation questions; the test questions are never chosen by.', released: 'last' }),
     gamma: number(1, { title: 'Gamma', description: 'Discount per token.', min: 0, max: 1, released: 1 }),
@@ -104,8 +107,14 @@ const sections = {
     kl_coef: number(0.01, { title: 'KL coefficient', description: 'Weight of the penalty for leaving the reference policy.', min: 0, max: 10, paper: 0.01, released: 0.01 }),
     kl_estimator: choice(['k1', 'k2', 'k3'], 'k1', { title: 'KL estimator', description: 'With d = log pi - log pi_ref: k1 is d, k2 is d²/2, k3 is exp(-d) - 1 + d.', released: 'k1' }),
     kl_in: choice(['reward', 'loss'], 'reward', { title: 'KL penalty in', description: 'Subtract the penalty from the reward of each token, or add it to the loss.', released: 'reward' }),
+    kl_target: number(0, { title: 'KL target', description: 'Each update moves the KL coefficient so that the mean KL per token comes near this; 0 keeps it fixed.', min: 0, max: 10, paper: 0, released: 0 }),
+    kl_horizon: integer(10_000, { title: 'KL horizon', description: 'Over how many rollouts the KL coefficient moves; less is faster.', unit: 'rollouts', min: 1, max: 10_000_000, released: 10_000 }),
     entropy_coef: number(0, { title: 'Entropy bonus', description: 'Weight of the entropy in the policy loss.', min: 0, max: 1, released: 0 }),
-    loss_aggregation: choice(['sequence', 'token'], 'sequence', { title: 'Loss average', description: 'Average over each sequence and then over sequences, or over all tokens at once.', released: 'sequence' }),
+    loss_aggregation: choice(['sequence', 'token', 'constant'], 'sequence', { title: 'Loss average', description: 'Average over each sequence and then over sequences, over all tokens at once, or (constant) sum each sequence, divide by the longest response allowed, and average over sequences.', released: 'sequence' }),
+    resample_batches: integer(0, { title: 'Resampling', description: 'Dynamic sampling: questions whose responses all earned the same are left out, and up to so many further batches are drawn to replace them; 0 is off.', unit: 'batches', min: 0, max: 64 }),
+    overlong_buffer: number(0, { title: 'Overlong buffer', description: 'Over the last so large a share of the longest response, the reward falls by up to the overlong penalty; 0 is off.', min: 0, max: 1 }),
+    overlong_penalty: number(1, { title: 'Overlong penalty', description: 'What a response of full length loses.', min: 0, max: 100 }),
+    dpo_beta: number(0.1, { title: 'DPO beta', description: 'Scale of the implicit reward of DPO; unused by others.', min: 0.001, max: 100 }),
     ...optimizer({ beta2: 0.95, warmup: 0.03, minLr: 0.1 }),
   }),
   evaluation: v.strictObject({
@@ -195,12 +204,27 @@ function issueText(issue: v.BaseIssue<unknown>): string {
   return `${field?.path ?? path} must be ${field?.rule ?? issue.expected}, not ${shown(issue.input)}`;
 }
 
+const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null;
+
+/** Settings that are left out take the defaults of the algorithm that is named, before they take those of the tree. */
+function withAlgorithmDefaults(partial: unknown): unknown {
+  if (!isObject(partial) || !isObject(partial.ppo)) return partial;
+  const name = algorithmNames.find((known) => known === (partial.ppo as Record<string, unknown>).algorithm);
+  return name ? { ...partial, ppo: { ...algorithms[name].defaults, ...partial.ppo } } : partial;
+}
+
+/** What a setting is when it is left out, under this config's algorithm. */
+function defaultOf({ path, default: value }: ConfigField, { ppo }: Config): ConfigValue {
+  const defaults: Readonly<Record<string, ConfigValue | undefined>> = algorithms[ppo.algorithm].defaults;
+  return (path.startsWith('ppo.') ? defaults[path.slice('ppo.'.length)] : undefined) ?? value;
+}
+
 /**
  * The whole config, defaults filled in.
  * @throws InputError naming each bad path and its allowed range; unknown keys are rejected.
  */
 export function resolveConfig(partial: unknown): Config {
-  const result = v.safeParse(configSchema, partial);
+  const result = v.safeParse(configSchema, withAlgorithmDefaults(partial));
   const problems = result.success ? conflicts(result.output) : result.issues.map(issueText);
   if (result.success && problems.length === 0) return result.output;
   throw new InputError(
@@ -215,6 +239,14 @@ function conflicts({ evaluation, icl, ppo, sft }: Config): string[] {
   const problems: string[] = [];
   if (ppo.minibatches > rollouts)
     problems.push(`ppo.minibatches must be at most the ${rollouts} rollouts of an update, not ${ppo.minibatches}`);
+  const algorithm = algorithms[ppo.algorithm];
+  if (ppo.samples_per_question < 2 && (comparesGroups(algorithm) || ppo.resample_batches > 0)) {
+    const why = comparesGroups(algorithm) ? `ppo.algorithm is ${ppo.algorithm}` : 'ppo.resample_batches is not 0';
+    problems.push(`ppo.samples_per_question must be at least 2 when ${why}, which compares the responses to a question`);
+  }
+  if (ppo.freeze_actor_updates > 0 && !hasCritic(algorithm))
+    problems.push(`ppo.freeze_actor_updates must be 0 when ppo.algorithm is ${ppo.algorithm}, which has no critic to warm up`);
+  if (ppo.kl_target > 0 && ppo.kl_coef === 0) problems.push('ppo.kl_coef must be above 0 when ppo.kl_target is: it is what moves');
   if (!evaluation.greedy && evaluation.samples_per_question === 0) {
     problems.push('evaluation.samples_per_question must be at least 1 when evaluation.greedy is false');
   }
@@ -243,12 +275,12 @@ function assign(tree: Record<string, unknown>, path: string, value: unknown): vo
   node[last] = value;
 }
 
-/** Only what differs from the defaults: what a notebook and a link carry. */
+/** Only what differs from the defaults (of its algorithm): what a notebook and a link carry. */
 export function configDifferences(config: Config): PartialConfig {
   const out: Record<string, unknown> = {};
-  for (const { path, default: value } of configFields) {
-    const current = getPath(config, path);
-    if (JSON.stringify(current) !== JSON.stringify(value)) assign(out, path, current);
+  for (const field of configFields) {
+    const current = getPath(config, field.path);
+    if (JSON.stringify(current) !== JSON.stringify(defaultOf(field, config))) assign(out, field.path, current);
   }
   return out;
 }
@@ -268,16 +300,16 @@ function fromText(field: ConfigField, value: string): unknown {
 
 /**
  * A new config with some settings changed, all at once: some exclude each other on the way. Text is read as the setting's own kind, so
- * that flags can be passed on as they are.
+ * that flags can be passed on as they are. With another algorithm, settings that are at the old one's defaults go to the new one's.
  * @throws InputError for an unknown path or a value out of bounds.
  */
 export function setPaths(config: Config, settings: readonly (readonly [path: string, value: unknown])[]): Config {
-  const copy = structuredClone(config);
+  const differences = structuredClone(configDifferences(config)) as Record<string, unknown>;
   for (const [path, value] of settings) {
     const field = fieldAt(path);
-    assign(copy, path, typeof value === 'string' ? fromText(field, value) : value);
+    assign(differences, path, typeof value === 'string' ? fromText(field, value) : value);
   }
-  return resolveConfig(copy);
+  return resolveConfig(differences);
 }
 
 export const setPath = (config: Config, path: string, value: unknown): Config => setPaths(config, [[path, value]]);

@@ -3,6 +3,7 @@
  * JSON and carries its stage. Fields that hold time end in `time_ms`; without them two runs of the same seed on the same
  * adapter are equal, byte for byte.
  */
+import type { AlgorithmName } from './algorithms/registry.ts';
 import type { Rejection } from './augment/variations.ts';
 import type { Baselines } from './baselines.ts';
 import type { Config } from './config.ts';
@@ -11,7 +12,7 @@ import type { Label } from './dataset.ts';
 import type { Outcome, OutcomeCounts } from './graders/grader.ts';
 import type { PromptDifference } from './prompt-lint.ts';
 import type { PromptUse, RetrievedExample } from './retrieve/compose.ts';
-import type { PolicyInfo, PpoMetrics } from './policy.ts';
+import type { DpoMetrics, PolicyInfo, PpoMetrics } from './policy.ts';
 import type { Interval } from './statistics.ts';
 
 /** In the order of the run; the paper's Vanilla row is `evaluate_before`. */
@@ -180,11 +181,11 @@ export interface SftMetricEvent extends Timed {
   readonly train_time_ms: number;
 }
 
-export interface PpoMetricEvent extends Timed, PpoMetrics {
-  readonly type: 'metric';
-  readonly stage: 'ppo';
+/** What every algorithm of the stage reports of the responses of an update. */
+export interface RolloutMetrics {
   /** Updates done, this one included. */
   readonly update: number;
+  readonly algorithm: AlgorithmName;
   readonly reward_mean: number;
   readonly reward_std: number;
   /** Where the grader has parts: the mean reward of each. */
@@ -195,20 +196,62 @@ export interface PpoMetricEvent extends Timed, PpoMetrics {
   readonly truncated_share: number;
   /** Share of questions whose rollouts all got the same reward. */
   readonly frac_reward_zero_std: number;
+  /** Shares of questions whose rollouts are all right, none right, or some of each. */
+  readonly frac_all_good: number;
+  readonly frac_all_bad: number;
+  readonly frac_mixed: number;
   readonly response_length_mean: number;
   readonly response_length_min: number;
   readonly response_length_max: number;
+  /** Of the responses that ended by themselves; 0 when none did. */
+  readonly response_length_terminated_mean: number;
   readonly rollouts: number;
-  /** Response tokens of this update. */
+  /** Rollouts that it trained on: fewer than `rollouts` where dynamic sampling left some out. */
+  readonly trained_rollouts: number;
+  /** Response tokens of this update; divided by generate_time_ms, the speed of sampling. */
   readonly tokens: number;
+  /** Mean over the rollouts trained on of the sum of k1 over a response. */
+  readonly kl_sequence: number;
+  /** Weight of the KL penalty in this update. */
+  readonly kl_coef: number;
   readonly actor_learning_rate: number;
   readonly critic_learning_rate: number;
   readonly generate_time_ms: number;
   readonly train_time_ms: number;
 }
 
+interface RlMetric extends Timed, RolloutMetrics {
+  readonly type: 'metric';
+  readonly stage: 'ppo';
+}
+
+/** Of PPO and of everything else that takes policy-gradient steps. */
+export interface PpoMetricEvent extends RlMetric, PpoMetrics {}
+
+/** Measured of an update's rollouts before its first step; see PpoMetrics for the fields. */
+export type ReferenceMetrics = Readonly<
+  Pick<PpoMetrics, 'kl' | 'kl_k2' | 'kl_k3' | 'entropy' | 'sampler_gap' | 'sampler_gap_max' | 'sampler_ratio'>
+>;
+
+export interface ImitationMetrics extends ReferenceMetrics {
+  /** Mean negative log-likelihood per token of the best responses; 0 when there was none. */
+  readonly loss: number;
+  /** Questions with a best response. */
+  readonly kept: number;
+  readonly actor_grad_norm: number;
+}
+
+/** Means over the steps of the update, all 0 when there was no pair; `pairs` is its number of pairs. */
+export interface PreferenceMetrics extends ReferenceMetrics, Omit<DpoMetrics, 'grad_norm'> {
+  readonly actor_grad_norm: number;
+}
+
+export interface RaftMetricEvent extends RlMetric, ImitationMetrics {}
+export interface DpoMetricEvent extends RlMetric, PreferenceMetrics {}
+export type RlMetricEvent = PpoMetricEvent | RaftMetricEvent | DpoMetricEvent;
+
 export type MetricEvent =
-  EvaluationMetricEvent | AugmentMetricEvent | SynthesisBatchEvent | SynthesisSummaryEvent | SftMetricEvent | PpoMetricEvent;
+  EvaluationMetricEvent | AugmentMetricEvent | SynthesisBatchEvent | SynthesisSummaryEvent | SftMetricEvent | RlMetricEvent;
 
 /** A response worth reading. */
 export interface SampleEvent extends Timed {
@@ -226,7 +269,7 @@ export interface SampleEvent extends Timed {
   /** Only at the first sample of a question in its update or stage. */
   readonly prompt?: string;
   readonly text: string;
-  /** Of a rollout of PPO, what its outcome earns under the config's rule; else the grader's. */
+  /** Of a rollout of RL, what its outcome earns under the config's rule; else the grader's. */
   readonly reward: number;
   readonly outcome: Outcome | 'fallback';
   readonly answer?: string;

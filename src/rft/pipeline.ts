@@ -103,7 +103,7 @@ async function* stages(policy: Policy, config: Config, data: PipelineData, optio
   if (options.resume) {
     checkResumable(options.resume, config, all.sha256, test.sha256);
     await policy.restore(options.resume.policy);
-    const { stage, step, before, augmentation, synthesis, best } = options.resume;
+    const { stage, step, before, augmentation, synthesis, best, kl_coef } = options.resume;
     state = {
       stage,
       step,
@@ -111,6 +111,7 @@ async function* stages(policy: Policy, config: Config, data: PipelineData, optio
       ...(augmentation && { augmentation }),
       ...(synthesis && { synthesis }),
       ...(best && { best }),
+      ...(kl_coef !== undefined && { kl_coef }),
     };
   } else {
     checkHash(config, all);
@@ -172,7 +173,7 @@ async function* stages(policy: Policy, config: Config, data: PipelineData, optio
     if (stage === 'augment') state = { ...state, augmentation: yield* augment(context, rewriter!, state.augmentation) };
     if (stage === 'synthesize') state = { ...state, synthesis: yield* synthesize(context, state.synthesis) };
     if (stage === 'sft') yield* sft(context, state.synthesis!.examples);
-    if (stage === 'ppo') yield* ppo(context);
+    if (stage === 'ppo') yield* ppo(context, state.kl_coef);
     if (stage === 'evaluate_after') after = yield* evaluate(context, { stage, on: 'test', adapter: 'policy' });
     yield { type: 'stage', stage, status: 'done' };
     const next = STAGES[STAGES.indexOf(stage) + 1];

@@ -1,14 +1,19 @@
 /**
- * Reinforcement learning with PPO (paper, section 2.3): each update samples responses, grades them and hands rewards to the policy,
- * which computes advantages and losses where the model lives.
+ * Reinforcement learning with PPO (paper, section 2.3) or another of src/rft/algorithms/: each update samples responses, grades them
+ * and hands rewards to the policy, which computes advantages and losses where the model lives.
  */
+import { adaptedKlCoef, baselinedRewards, clamp, overlongPenalty } from './advantage.ts';
+import { type PolicyGradient, comparesGroups, hasCritic } from './algorithms/algorithm.ts';
+import { algorithms } from './algorithms/registry.ts';
 import { type BestWeights, bestOf, keepBest } from './best.ts';
 import type { Config } from './config.ts';
 import { accuracyOf, evaluate } from './evaluate.ts';
-import type { PpoMetricEvent, RunEvent, SampleEvent, TokenRecord } from './events.ts';
+import type { ImitationMetrics, PreferenceMetrics, RolloutMetrics, RunEvent, SampleEvent, TokenRecord } from './events.ts';
 import { type Grade, countOutcomes } from './graders/grader.ts';
 import { outcomeReward } from './graders/outcome-reward.ts';
-import type { Generation, PpoConfig, PpoDetails, SeedWords } from './policy.ts';
+import { groupShares, groupsOf, isMixed, nothingToLearn, repeatedQuestions, resamplingGaveUp } from './groups.ts';
+import { imitateBest, preferBest } from './offline.ts';
+import type { Generation, PpoConfig, PpoDetails, PpoMetrics, SeedWords } from './policy.ts';
 import { responseLength, responseText } from './prompts.ts';
 import type { Prompt } from './retrieve/compose.ts';
 import { stagePrompts } from './retrieve/stage-prompts.ts';
@@ -27,47 +32,48 @@ interface Rollout {
   readonly outcome_reward: number;
 }
 
-/** @throws LabError 'diverged' when a loss or a gradient is not finite. */
-export async function* ppo(context: StageContext): AsyncGenerator<RunEvent, void> {
+/**
+ * @param kl_coef where a resumed run with a KL target stood.
+ * @throws LabError 'diverged' when a loss or a gradient is not finite.
+ */
+export async function* ppo(context: StageContext, kl_coef = context.config.ppo.kl_coef): AsyncGenerator<RunEvent, void> {
   const { policy, config, train } = context;
-  const { updates, actor_learning_rate, critic_learning_rate, freeze_actor_updates } = config.ppo;
+  const { updates, actor_learning_rate, critic_learning_rate, questions_per_update, samples_per_question } = config.ppo;
   const seed = context.seed.derive('ppo');
   const tell = context.done === 0;
   const prompts = yield* stagePrompts(context, { stage: 'ppo', use: 'rl', questions: train.questions, tell });
   let { best } = context;
   if (context.done === 0) {
     if (!config.sft.enabled) await policy.attachAdapter(config.lora, context.seed.derive('adapter'));
-    await policy.beginRl(seed.derive('begin'));
+    await policy.beginRl(seed.derive('begin'), { critic: hasCritic(algorithms[config.ppo.algorithm]) });
+    if (questions_per_update > train.questions.length) yield repeatedQuestions(questions_per_update, train.questions.length);
     if (config.evaluation.every > 0) best = yield* watch(context, best, 0);
   }
   for (let update = context.done; update < updates; update++) {
-    const { result: rollouts, time_ms: generate_time_ms } = await timed(context, () => sampleRollouts(context, prompts, update));
-    const rewards = rollouts.map(({ outcome_reward }) => config.ppo.alpha * outcome_reward);
+    const { result: drawn, time_ms: generate_time_ms } = await timed(context, () => sampleUpdate(context, prompts, update));
+    const { sampled, rollouts } = drawn;
+    const rewardsOf = (some: readonly Rollout[]) => some.map((rollout) => rewardOf(config.ppo, rollout));
     const rates = {
       actor_learning_rate: learningRate(update, updates, { ...config.ppo, learning_rate: actor_learning_rate }),
       critic_learning_rate: learningRate(update, updates, { ...config.ppo, learning_rate: critic_learning_rate }),
     };
-    const settings = ppoConfig(config.ppo, rates, update >= freeze_actor_updates, seed.derive('update').derive(update));
     const shown = Math.min(config.record.samples, rollouts.length);
     const inspected = Math.min(config.record.inspected, shown);
     const { result, time_ms: train_time_ms } = await timed(context, () =>
-      policy.ppoUpdate(
-        {
-          sequences: rollouts.map(({ generation }) => generation),
-          rewards,
-          sampling_logprobs: rollouts.map(({ generation }) => generation.logprobs),
-        },
-        settings,
-        { details: inspected > 0 },
-        context.signal,
-      ),
+      trainUpdate(context, rollouts, rewardsOf(rollouts), { update, rates, kl_coef, learns: drawn.learns, details: inspected > 0 }),
     );
-    const { policy_loss, value_loss, actor_grad_norm, critic_grad_norm } = result.metrics;
-    checkFinite('ppo', update + 1, { policy_loss, value_loss, actor_grad_norm, critic_grad_norm });
+    checkFinite('ppo', update + 1, result.checked);
+    yield* updateWarnings(context, update, drawn, rewardsOf(rollouts));
+    const { kl } = result.metrics;
+    const rewards = rewardsOf(sampled);
     yield {
-      ...metricHead(update, rewards, result.metrics.kl),
-      ...rolloutMetrics(rollouts, rewards, config.ppo.samples_per_question),
+      ...metricHead(update, rewards, kl),
+      ...rolloutMetrics(sampled, rewards, samples_per_question),
       ...result.metrics,
+      algorithm: config.ppo.algorithm,
+      trained_rollouts: rollouts.length,
+      kl_sequence: kl * mean(rollouts.map(({ generation }) => responseLength(generation))),
+      kl_coef,
       ...rates,
       generate_time_ms,
       train_time_ms,
@@ -81,9 +87,12 @@ export async function* ppo(context: StageContext): AsyncGenerator<RunEvent, void
         i < inspected ? tokenRecords(context, rollouts[i]!.generation, result.details, i) : undefined,
       );
     }
+    if (config.ppo.kl_target > 0) kl_coef = adaptedKlCoef(kl_coef, { kl, rollouts: rollouts.length }, config.ppo);
     yield { type: 'progress', stage: 'ppo', done: update + 1, total: updates, unit: 'updates' };
     if (watchDue(config, update + 1)) best = yield* watch(context, best, update + 1);
-    if (checkpointDue(context, update + 1, updates)) yield await context.save(update + 1, best && { best });
+    if (checkpointDue(context, update + 1, updates)) {
+      yield await context.save(update + 1, { ...(best && { best }), ...(config.ppo.kl_target > 0 && { kl_coef }) });
+    }
   }
   if (best) {
     yield await keepBest(policy, best, { stage: 'ppo', measure: 'validation_accuracy', steps: updates, total: updates });
@@ -128,11 +137,40 @@ export function questionsOfUpdate(seed: StageContext['seed'], questions: number,
   });
 }
 
-/** The responses of one update, those of a question side by side. */
-async function sampleRollouts(context: StageContext, prompts: readonly Prompt[], update: number): Promise<Rollout[]> {
+interface UpdateRollouts {
+  /** All that were drawn. */
+  readonly sampled: readonly Rollout[];
+  /** Those to train on, the responses to a question side by side. */
+  readonly rollouts: readonly Rollout[];
+  /** Batches drawn, and how many of their questions had responses that differ; only with dynamic sampling. */
+  readonly resampling?: { readonly batches: number; readonly mixed: number };
+  /** False when dynamic sampling found nothing to learn from; then `rollouts` are there to be measured. */
+  readonly learns: boolean;
+}
+
+/** The rollouts of one update; with dynamic sampling (DAPO), of questions whose responses differ, as far as the batches allowed give them. */
+async function sampleUpdate(context: StageContext, prompts: readonly Prompt[], update: number): Promise<UpdateRollouts> {
+  const { questions_per_update: wanted, samples_per_question: size, resample_batches } = context.config.ppo;
+  const sampled = await sampleRollouts(context, prompts, update, 0);
+  if (resample_batches === 0) return { sampled, rollouts: sampled, learns: true };
+  const mixed = groupsOf(sampled, size).filter(isMixed);
+  let batches = 1;
+  for (; batches <= resample_batches && mixed.length < wanted; batches++) {
+    const more = await sampleRollouts(context, prompts, update, batches);
+    sampled.push(...more);
+    mixed.push(...groupsOf(more, size).filter(isMixed));
+  }
+  const kept = mixed.slice(0, wanted).flat();
+  const learns = kept.length > 0;
+  return { sampled, rollouts: learns ? kept : sampled.slice(0, wanted * size), resampling: { batches, mixed: mixed.length }, learns };
+}
+
+/** A batch of responses, those of a question side by side. Batch 0 is the update's own; dynamic sampling draws more. */
+async function sampleRollouts(context: StageContext, prompts: readonly Prompt[], update: number, batch: number): Promise<Rollout[]> {
   const { policy, config, train, grade, onProgress } = context;
   const { questions_per_update, samples_per_question, temperature, max_new_tokens } = config.ppo;
-  const seed = context.seed.derive('ppo');
+  const stage = context.seed.derive('ppo');
+  const seed = batch === 0 ? stage : stage.derive('resample').derive(batch);
   const asked = questionsOfUpdate(seed, train.questions.length, questions_per_update, update).flatMap((question) =>
     Array.from({ length: samples_per_question }, () => question),
   );
@@ -154,29 +192,98 @@ async function sampleRollouts(context: StageContext, prompts: readonly Prompt[],
   });
 }
 
+/** alpha · outcome, less what a response that nearly fills the room for it loses. */
+function rewardOf(ppo: Config['ppo'], { outcome_reward, generation }: Rollout): number {
+  const room = { limit: ppo.max_new_tokens, buffer: ppo.overlong_buffer * ppo.max_new_tokens };
+  return ppo.alpha * outcome_reward + ppo.overlong_penalty * overlongPenalty(responseLength(generation), room);
+}
+
+interface UpdateSettings {
+  readonly update: number;
+  readonly rates: { readonly actor_learning_rate: number; readonly critic_learning_rate: number };
+  readonly kl_coef: number;
+  readonly learns: boolean;
+  readonly details: boolean;
+}
+
+interface UpdateResult {
+  readonly metrics: PpoMetrics | ImitationMetrics | PreferenceMetrics;
+  /** Those that say whether training is still among the finite numbers. */
+  readonly checked: Readonly<Record<string, number>>;
+  readonly details?: PpoDetails | undefined;
+}
+
+/** Trains on the rollouts of one update by the config's algorithm. */
+async function trainUpdate(
+  context: StageContext,
+  rollouts: readonly Rollout[],
+  rewards: readonly number[],
+  { update, rates, kl_coef, learns, details }: UpdateSettings,
+): Promise<UpdateResult> {
+  const { policy, config } = context;
+  const { freeze_actor_updates, samples_per_question } = config.ppo;
+  const algorithm = algorithms[config.ppo.algorithm];
+  const seed = context.seed.derive('ppo').derive('update').derive(update);
+  if (algorithm.step === 'policy_gradient') {
+    const train_actor = learns && update >= freeze_actor_updates;
+    const { metrics, details: tokens } = await policy.ppoUpdate(
+      {
+        sequences: rollouts.map(({ generation }) => generation),
+        rewards: comparedRewards(algorithm, rewards, config.ppo),
+        sampling_logprobs: rollouts.map(({ generation }) => generation.logprobs),
+      },
+      ppoConfig(config.ppo, algorithm, rates, { kl_coef, train_actor, seed }),
+      { details },
+      context.signal,
+    );
+    const { policy_loss, value_loss, actor_grad_norm, critic_grad_norm } = metrics;
+    return { metrics, details: tokens, checked: { policy_loss, value_loss, actor_grad_norm, critic_grad_norm } };
+  }
+  const rewarded = rollouts.map(({ generation, grade }, i) => ({ generation, grade, reward: rewards[i]! }));
+  const offline = {
+    groups: learns ? groupsOf(rewarded, samples_per_question) : [],
+    step: optimizerStep(config.ppo, rates.actor_learning_rate),
+    seed,
+  };
+  const metrics = algorithm.step === 'imitation' ? await imitateBest(context, offline) : await preferBest(context, offline);
+  return { metrics, checked: { loss: metrics.loss, actor_grad_norm: metrics.actor_grad_norm } };
+}
+
+/** Clipped rewards less the baseline of their group; without a baseline they are left to the policy, which clips them. */
+function comparedRewards({ baseline }: PolicyGradient, rewards: readonly number[], ppo: Config['ppo']): readonly number[] {
+  if (baseline === 'none') return rewards;
+  const clipped = rewards.map((reward) => clamp(reward, -ppo.reward_clip, ppo.reward_clip));
+  return groupsOf(clipped, ppo.samples_per_question).flatMap((group) => baselinedRewards(baseline, group));
+}
+
+/** More than any reward that is clipped and compared: those are not clipped again. */
+const NO_CLIP = 1e9;
+
 function ppoConfig(
   ppo: Config['ppo'],
-  rates: { actor_learning_rate: number; critic_learning_rate: number },
-  train_actor: boolean,
-  seed: SeedWords,
+  { advantage_estimator, baseline, surrogate }: PolicyGradient,
+  rates: UpdateSettings['rates'],
+  { kl_coef, train_actor, seed }: { kl_coef: number; train_actor: boolean; seed: SeedWords },
 ): PpoConfig {
   return {
     temperature: ppo.temperature,
     ppo_epochs: ppo.ppo_epochs,
     minibatches: ppo.minibatches,
     micro_batch: ppo.micro_batch,
+    advantage_estimator,
+    surrogate,
     clip_range_low: ppo.clip_range_low,
     clip_range_high: ppo.clip_range_high,
     clip_range_value: ppo.clip_range_value,
     gamma: ppo.gamma,
     lambda: ppo.lambda,
     whiten_advantages: ppo.whiten_advantages,
-    kl_coef: ppo.kl_coef,
+    kl_coef,
     kl_estimator: ppo.kl_estimator,
     kl_in: ppo.kl_in,
     entropy_coef: ppo.entropy_coef,
-    reward_clip: ppo.reward_clip,
-    loss_aggregation: ppo.loss_aggregation,
+    reward_clip: baseline === 'none' ? ppo.reward_clip : NO_CLIP,
+    loss_aggregation: ppo.loss_aggregation === 'constant' ? ppo.max_new_tokens : ppo.loss_aggregation,
     train_actor,
     actor: optimizerStep(ppo, rates.actor_learning_rate),
     critic: optimizerStep(ppo, rates.critic_learning_rate),
@@ -184,31 +291,50 @@ function ppoConfig(
   };
 }
 
+/** What a reader should know of an update that could teach less than it was to. */
+function* updateWarnings(
+  { config }: StageContext,
+  update: number,
+  { rollouts, resampling, learns }: UpdateRollouts,
+  rewards: readonly number[],
+): Generator<RunEvent> {
+  const { questions_per_update, samples_per_question, algorithm } = config.ppo;
+  if (resampling && resampling.mixed < questions_per_update)
+    yield resamplingGaveUp(update + 1, resampling.mixed, questions_per_update, resampling.batches);
+  const groups = groupsOf([...rollouts.keys()], samples_per_question);
+  const alike = groups.every((group) => group.every((i) => rewards[i] === rewards[group[0]!]));
+  if ((alike || !learns) && comparesGroups(algorithms[algorithm])) yield nothingToLearn(update + 1);
+}
+
 /** What a reader looks for first stands first in the line. */
 const metricHead = (update: number, rewards: readonly number[], kl: number) =>
   ({ type: 'metric', stage: 'ppo', update: update + 1, reward_mean: mean(rewards), kl }) as const;
 
-type RolloutMetrics = Pick<
-  PpoMetricEvent,
+type OfSamples = Pick<
+  RolloutMetrics,
   | 'reward_std'
   | 'sub_rewards'
   | 'accuracy'
   | 'outcomes'
   | 'truncated_share'
   | 'frac_reward_zero_std'
+  | 'frac_all_good'
+  | 'frac_all_bad'
+  | 'frac_mixed'
   | 'response_length_mean'
   | 'response_length_min'
   | 'response_length_max'
+  | 'response_length_terminated_mean'
   | 'rollouts'
   | 'tokens'
 >;
 
-function rolloutMetrics(rollouts: readonly Rollout[], rewards: readonly number[], perQuestion: number): RolloutMetrics {
+function rolloutMetrics(rollouts: readonly Rollout[], rewards: readonly number[], perQuestion: number): OfSamples {
   const outcomes = countOutcomes(rollouts.map(({ grade }) => grade.outcome));
   const lengths = rollouts.map(({ generation }) => responseLength(generation));
   // One grader grades them all, so they have the same parts.
   const names = Object.keys(rollouts[0]?.grade.sub_rewards ?? {});
-  const groups = Array.from({ length: rollouts.length / perQuestion }, (_, g) => rewards.slice(g * perQuestion, (g + 1) * perQuestion));
+  const terminated = rollouts.filter(({ generation }) => generation.finished);
   return {
     reward_std: standardDeviation(rewards),
     ...(names.length > 0 && {
@@ -217,10 +343,12 @@ function rolloutMetrics(rollouts: readonly Rollout[], rewards: readonly number[]
     accuracy: outcomes.right / rollouts.length,
     outcomes,
     truncated_share: outcomes.truncated / rollouts.length,
-    frac_reward_zero_std: mean(groups.map((group) => (group.every((reward) => reward === group[0]) ? 1 : 0))),
+    frac_reward_zero_std: mean(groupsOf(rewards, perQuestion).map((group) => (group.every((reward) => reward === group[0]) ? 1 : 0))),
+    ...groupShares(groupsOf(rollouts, perQuestion)),
     response_length_mean: mean(lengths),
     response_length_min: Math.min(...lengths),
     response_length_max: Math.max(...lengths),
+    response_length_terminated_mean: mean(terminated.map(({ generation }) => responseLength(generation))),
     rollouts: rollouts.length,
     tokens: lengths.reduce((a, b) => a + b, 0),
   };

@@ -87,7 +87,7 @@ test('worked solutions come from synthesis, and that the test before has none is
 });
 
 test('too few questions and too short a context are said, with the number of prompts', async () => {
-  const few = await run({ ...ALL, k: 12 }, { data: { train_questions: 5 } });
+  const few = await run({ ...ALL, k: 12 }, { data: { train_questions: 5 }, ppo: { questions_per_update: 5 } });
   expect(warnings(few).map(({ code, stage }) => `${code} ${stage}`)).toEqual(
     ['evaluate_before', 'sft', 'ppo', 'evaluate_after'].map((stage) => `few-neighbours ${stage}`),
   );
