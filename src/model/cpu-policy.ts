@@ -50,7 +50,7 @@ import {
 import { PROJECTIONS, adapterLayout, headRegion, valueHeadRegions } from './layout.ts';
 import { readPeftAdapter, writePeftAdapter } from './peft.ts';
 import { adamwScalarsOf } from './optimizer.ts';
-import { checkPrompts, checkSequences, checkTokens, split } from './requests.ts';
+import { checkAdapterName, checkPrompts, checkSequences, checkTokens, frozenAdapter, split } from './requests.ts';
 
 type Regions = Map<string, Float64Array>;
 
@@ -70,6 +70,12 @@ interface Attached {
   readonly critic: CpuOptimizer;
   reference: Regions;
   phase: 'sft' | 'rl';
+}
+
+/** An adapter that is only ever used. */
+interface FrozenAdapter {
+  readonly lora: LoraConfig;
+  readonly weights: Regions;
 }
 
 const clone = (regions: Regions): Regions => new Map([...regions].map(([name, values]) => [name, Float64Array.from(values)]));
@@ -112,6 +118,7 @@ const breathe = () => new Promise<void>((resolve) => setTimeout(resolve, 0));
 
 export class CpuPolicy implements Policy {
   private attached: Attached | undefined;
+  private readonly frozen = new Map<AdapterName, FrozenAdapter>();
 
   private constructor(
     readonly info: PolicyInfo,
@@ -215,6 +222,25 @@ export class CpuPolicy implements Policy {
       await breathe();
     }
     return vectors;
+  }
+
+  async loadAdapter(name: AdapterName, files: AdapterExport): Promise<LoraConfig> {
+    checkAdapterName(name);
+    const adapter = this.readAdapter(files);
+    this.frozen.set(name, adapter);
+    return adapter.lora;
+  }
+
+  async dropAdapter(name: AdapterName): Promise<void> {
+    frozenAdapter(this.frozen, name);
+    this.frozen.delete(name);
+  }
+
+  private readAdapter(files: AdapterExport): FrozenAdapter {
+    const { config: lora, layers } = readPeftAdapter(files, this.config);
+    const weights = allocateCpu(adapterLayout(this.config, lora.rank).regions);
+    for (const { region, offset, values } of adapterParts(this.config, lora, layers)) weights.get(region)!.set(values, offset);
+    return { lora, weights };
   }
 
   async attachAdapter(lora: LoraConfig, seed: SeedWords): Promise<void> {
@@ -419,15 +445,14 @@ export class CpuPolicy implements Policy {
   }
 
   async importAdapter(files: AdapterExport): Promise<LoraConfig> {
-    const { config: lora, layers } = readPeftAdapter(files, this.config);
-    const weights = allocateCpu(adapterLayout(this.config, lora.rank).regions);
-    for (const { region, offset, values } of adapterParts(this.config, lora, layers)) weights.get(region)!.set(values, offset);
+    const { lora, weights } = this.readAdapter(files);
     this.attach(lora, weights);
     return lora;
   }
 
   async dispose(): Promise<void> {
     this.attached = undefined;
+    this.frozen.clear();
   }
 
   private need(): Attached {
@@ -437,6 +462,10 @@ export class CpuPolicy implements Policy {
 
   private adapterOf(name: AdapterName): CpuAdapter | undefined {
     if (name === 'base') return undefined;
+    if (name !== 'policy' && name !== 'reference') {
+      const { weights, lora } = frozenAdapter(this.frozen, name);
+      return this.use(weights, lora);
+    }
     const { lora, actor, reference, phase } = this.need();
     if (name === 'reference' && phase !== 'rl') throw new InputError('The reference is not frozen yet.', 'Call beginRl first.');
     return this.use(name === 'policy' ? actor.weights : reference, lora);

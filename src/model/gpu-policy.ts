@@ -32,6 +32,7 @@ import type { AdapterUse } from './llama.ts';
 import { ParameterSet } from './parameters.ts';
 import { readPeftAdapter, writePeftAdapter } from './peft.ts';
 import { Pooler } from './pooler.ts';
+import { checkAdapterName, frozenAdapter } from './requests.ts';
 import { type Role, type TrainedRole, Trainer } from './trainer.ts';
 
 /** What a policy holds once an adapter is attached; reference and critic are there from beginRl on. */
@@ -45,12 +46,22 @@ interface Adapters {
   phase: 'sft' | 'rl';
 }
 
+/** An adapter that is only ever used. */
+interface FrozenAdapter {
+  readonly lora: LoraConfig;
+  readonly weights: ParameterSet;
+}
+
 const BASE: Role = { key: 'base', adapter: undefined };
+
+/** Programs of a frozen adapter go by this, so that no name is mistaken for another kind of program. */
+const frozenKey = (name: AdapterName): string => `adapter:${name}`;
 
 const adapterUse = (weights: ParameterSet, lora: LoraConfig): AdapterUse => ({ weights, rank: lora.rank, scale: loraScale(lora) });
 
 export class GpuPolicy implements Policy {
   private adapters: Adapters | undefined;
+  private readonly frozen = new Map<AdapterName, FrozenAdapter>();
 
   private constructor(
     private readonly engine: Engine,
@@ -81,12 +92,12 @@ export class GpuPolicy implements Policy {
     return new GpuPolicy(engine, info, tokenizer, generator, trainer, new Pooler(engine, sizes.tokensPerStep));
   }
 
-  generate(request: GenerateRequest, signal?: AbortSignal): Promise<Generation[]> {
+  async generate(request: GenerateRequest, signal?: AbortSignal): Promise<Generation[]> {
     const { key, adapter } = this.role(request.adapter);
     return this.generator.generate(request, adapter, key, signal);
   }
 
-  score(
+  async score(
     sequences: readonly Sequence[],
     options: { adapter: AdapterName; temperature: number },
     signal?: AbortSignal,
@@ -94,8 +105,27 @@ export class GpuPolicy implements Policy {
     return this.trainer.score(sequences, this.role(options.adapter), options.temperature, signal);
   }
 
-  embed(sequences: readonly (readonly number[])[], options: { adapter: AdapterName }, signal?: AbortSignal): Promise<Float32Array[]> {
+  async embed(sequences: readonly (readonly number[])[], options: { adapter: AdapterName }, signal?: AbortSignal): Promise<Float32Array[]> {
     return this.pooler.embed(sequences, this.role(options.adapter), signal);
+  }
+
+  async loadAdapter(name: AdapterName, files: AdapterExport): Promise<LoraConfig> {
+    checkAdapterName(name);
+    const { gpu, config } = this.engine;
+    const { config: lora, layers } = readPeftAdapter(files, config);
+    const weights = await ParameterSet.allocate(gpu, `adapter ${name}`, adapterLayout(config, lora.rank).regions);
+    for (const { region, offset, values } of adapterParts(config, lora, layers)) weights.write(region, values, offset);
+    if (this.frozen.has(name)) await this.dropAdapter(name);
+    this.frozen.set(name, { lora, weights });
+    return lora;
+  }
+
+  async dropAdapter(name: AdapterName): Promise<void> {
+    const { weights } = frozenAdapter(this.frozen, name);
+    this.frozen.delete(name);
+    await this.engine.gpu.idle();
+    await this.engine.dropProgramsMatching((key) => key.startsWith(`${frozenKey(name)} `));
+    weights.release();
   }
 
   async attachAdapter(lora: LoraConfig, seed: SeedWords): Promise<void> {
@@ -209,6 +239,7 @@ export class GpuPolicy implements Policy {
     await this.trainer.release();
     await this.pooler.release();
     await this.releaseAdapters();
+    for (const name of [...this.frozen.keys()]) await this.dropAdapter(name);
     await this.engine.dispose();
     this.engine.gpu.destroy();
   }
@@ -220,6 +251,10 @@ export class GpuPolicy implements Policy {
 
   private role(name: AdapterName): Role {
     if (name === 'base') return BASE;
+    if (name !== 'policy' && name !== 'reference') {
+      const { weights, lora } = frozenAdapter(this.frozen, name);
+      return { key: frozenKey(name), adapter: adapterUse(weights, lora) };
+    }
     const { lora, phase, ...sets } = this.attached();
     if (name === 'reference' && phase !== 'rl') throw new InputError('The reference is not frozen yet.', 'Call beginRl first.');
     return { key: name, adapter: adapterUse(sets[name], lora) };

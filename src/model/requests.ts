@@ -1,6 +1,6 @@
 /** Checks and cuts that every Policy applies to what it is asked. */
-import { InputError } from '../base/errors.ts';
-import type { GenerateRequest, Sequence } from '../rft/policy.ts';
+import { InputError, shown } from '../base/errors.ts';
+import { type AdapterName, type GenerateRequest, RESERVED_ADAPTERS, type Sequence } from '../rft/policy.ts';
 import type { ModelConfig } from './config.ts';
 
 /** @throws InputError for a row of tokens that is empty, longer than `most`, or holds tokens that the model does not know. */
@@ -46,6 +46,23 @@ export function checkSequences({ max_position_embeddings: context }: ModelConfig
       );
     }
   });
+}
+
+/** @throws InputError for a name that a frozen adapter can't have. */
+export function checkAdapterName(name: AdapterName): void {
+  if (/^[a-z][a-z0-9-]{0,63}$/.test(name) && !RESERVED_ADAPTERS.includes(name)) return;
+  throw new InputError(
+    `A frozen adapter can't be called ${shown(name)}.`,
+    `Use at most 64 lower-case letters, digits and dashes, a letter first, and none of ${RESERVED_ADAPTERS.join(', ')}.`,
+  );
+}
+
+/** The frozen adapter called `name`. @throws InputError when there is none. */
+export function frozenAdapter<T>(adapters: ReadonlyMap<AdapterName, T>, name: AdapterName): T {
+  const adapter = adapters.get(name);
+  if (adapter) return adapter;
+  const loaded = adapters.size > 0 ? [...adapters.keys()].join(', ') : 'none';
+  throw new InputError(`There is no adapter ${shown(name)}.`, `Load it with loadAdapter first; loaded so far: ${loaded}.`);
 }
 
 /** Cuts a list into `parts` runs of like length, none empty. */

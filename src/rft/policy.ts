@@ -34,8 +34,14 @@ export interface PolicyInfo {
   readonly lanes: Readonly<Record<string, string>>;
 }
 
-/** A named LoRA adapter over the one frozen base; `base` is the base with every adapter off. */
-export type AdapterName = 'policy' | 'reference' | 'base';
+/**
+ * A named LoRA adapter over the one frozen base: `policy` and its `reference`; `base`, which is the base with every adapter off; or a
+ * frozen one by the name that it was loaded under, e.g. `teacher`.
+ */
+export type AdapterName = string;
+
+/** Names that the policy gives out itself. */
+export const RESERVED_ADAPTERS: readonly AdapterName[] = ['base', 'policy', 'reference', 'critic'];
 
 export const LORA_TARGETS = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'] as const;
 export type LoraTarget = (typeof LORA_TARGETS)[number];
@@ -239,7 +245,17 @@ export interface Policy {
   /** The mean of the final hidden states (after the last norm) over each sequence's tokens, [hidden_size] each. */
   embed(sequences: readonly (readonly number[])[], options: { adapter: AdapterName }, signal?: AbortSignal): Promise<Float32Array[]>;
 
-  /** Gives the base a fresh trainable adapter called `policy` (A uniform, B zero, as PEFT does); drops all earlier ones. */
+  /**
+   * Adds a frozen adapter in PEFT's layout, in place of an earlier one of that name. It is no part of what is trained: it outlives
+   * attachAdapter, beginRl, importAdapter and restore, and a checkpoint holds nothing of it, as it holds nothing of the base.
+   * @throws InputError for a name that is reserved or no lower-case word, and for files that don't fit; what was loaded before stays.
+   */
+  loadAdapter(name: AdapterName, files: AdapterExport): Promise<LoraConfig>;
+
+  /** Frees a frozen adapter. @throws InputError when none of that name is loaded. */
+  dropAdapter(name: AdapterName): Promise<void>;
+
+  /** Gives the base a fresh trainable adapter called `policy` (A uniform, B zero, as PEFT does); drops the one before. */
   attachAdapter(config: LoraConfig, seed: SeedWords): Promise<void>;
 
   /** One optimizer step of supervised fine-tuning on the adapter `policy`. */
@@ -260,7 +276,7 @@ export interface Policy {
 
   exportAdapter(): Promise<AdapterExport>;
 
-  /** Takes an adapter in PEFT's layout as the trainable `policy`, in place of all earlier ones. */
+  /** Takes an adapter in PEFT's layout as the trainable `policy`, in place of the one before. */
   importAdapter(files: AdapterExport): Promise<LoraConfig>;
 
   /** Frees everything; the policy can't be used afterwards. */

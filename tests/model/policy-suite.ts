@@ -73,6 +73,63 @@ export function policySuite(backend: Backend): void {
       await expect(policy.embed(PROMPTS, { adapter: 'base' }, AbortSignal.abort())).rejects.toThrow(StoppedError);
     });
 
+    test('a frozen adapter is used by its name, and outlives whatever becomes of the trained one', async () => {
+      const policy = await trained(backend);
+      const options = { adapter: 'policy', temperature: 1 };
+      const [scores, rolled, vectors] = [
+        await policy.score(goldenSequences('llama'), options),
+        await generate(policy),
+        await policy.embed(PROMPTS, options),
+      ];
+      const files = await policy.exportAdapter();
+      expect(await policy.loadAdapter('teacher', files)).toEqual(LORA);
+      const unchanged = async (name: string) => {
+        const adapter = { adapter: name, temperature: 1 };
+        expect(await policy.score(goldenSequences('llama'), adapter)).toEqual(scores);
+        expect(await policy.embed(PROMPTS, adapter)).toEqual(vectors);
+        expect(await policy.generate({ prompts: PROMPTS, ...adapter, sampling: SAMPLING, seed: Seed.of(3) })).toEqual(rolled);
+      };
+      await unchanged('teacher');
+      await policy.beginRl(Seed.of(4));
+      await policy.ppoUpdate({ ...rollouts(rolled), rewards: rolled.map((_, i) => i) }, PPO);
+      const checkpoint = await policy.checkpoint();
+      expect(Object.keys(checkpoint.tensors).filter((name) => name.includes('teacher'))).toEqual([]);
+      expect(await policy.score(goldenSequences('llama'), options)).not.toEqual(scores);
+      await policy.attachAdapter({ ...LORA, rank: 3 }, Seed.of(9));
+      await policy.loadAdapter('other', await policy.exportAdapter());
+      await policy.restore(checkpoint);
+      await policy.importAdapter(await policy.exportAdapter());
+      await unchanged('teacher');
+      // In place of the one before: a fresh adapter has B = 0 and computes what the base does.
+      await policy.attachAdapter({ ...LORA, rank: 3 }, Seed.of(9));
+      await policy.loadAdapter('teacher', await policy.exportAdapter());
+      const base = await policy.score(goldenSequences('llama'), { adapter: 'base', temperature: 1 });
+      const fresh = await policy.score(goldenSequences('llama'), { adapter: 'teacher', temperature: 1 });
+      base.forEach(({ logprobs }, i) => expectClose(fresh[i]!.logprobs, logprobs, 1e-6));
+      await policy.dropAdapter('teacher');
+      await expect(policy.embed(PROMPTS, { adapter: 'teacher' })).rejects.toThrow(
+        expect.objectContaining({
+          message: 'There is no adapter "teacher".',
+          remedy: 'Load it with loadAdapter first; loaded so far: other.',
+        }),
+      );
+      await expect(policy.dropAdapter('teacher')).rejects.toThrow('There is no adapter "teacher"');
+    });
+
+    test.each(['policy', 'base', 'critic', '', 'Teacher', 'a b', 'x'.repeat(65)])('a frozen adapter can’t be called “%s”', async (name) => {
+      const policy = await trained(backend);
+      await expect(policy.loadAdapter(name, await policy.exportAdapter())).rejects.toThrow(/A frozen adapter can't be called/);
+    });
+
+    test('a frozen adapter that does not fit is refused, and the one before stays', async () => {
+      const policy = await trained(backend);
+      const files = await policy.exportAdapter();
+      await policy.loadAdapter('teacher', files);
+      const wrong = { ...files, 'adapter_config.json': files['adapter_config.json'].replace('"r": 2', '"r": 3') };
+      await expect(policy.loadAdapter('teacher', wrong)).rejects.toThrow(/has shape \[2, 32\] and needs \[3, 32\]/);
+      expect(await policy.embed(PROMPTS, { adapter: 'teacher' })).toEqual(await policy.embed(PROMPTS, { adapter: 'policy' }));
+    });
+
     test('SFT overfits a batch, and lora_B moves', async () => {
       const policy = await openGolden('llama', backend);
       await policy.attachAdapter({ ...LORA, rank: 4 }, Seed.of(1));

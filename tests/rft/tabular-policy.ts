@@ -161,6 +161,14 @@ export class TabularPolicy implements Policy {
     });
   }
 
+  loadAdapter(): Promise<never> {
+    return Promise.reject(new InputError('A table of canned responses has no use for adapter files.', 'Use another policy.'));
+  }
+
+  dropAdapter(): Promise<never> {
+    return this.loadAdapter();
+  }
+
   async attachAdapter(config: LoraConfig, seed: SeedWords): Promise<void> {
     const rng = Seed.words(seed).random();
     const bound = 1 / Math.sqrt(CLASSES);
