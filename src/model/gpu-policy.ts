@@ -14,6 +14,8 @@ import type {
   PpoBatch,
   PpoConfig,
   PpoResult,
+  PrmBatch,
+  PrmMetrics,
   SeedWords,
   Sequence,
   SftBatch,
@@ -21,18 +23,19 @@ import type {
   TokenScores,
   Tokenizer,
 } from '../rft/policy.ts';
-import { adapterPairs, adapterParts, initialAdapter, initialValueHead, loraScale } from './adapter.ts';
+import { adapterPairs, adapterParts, headWeights, initialAdapter, initialValueHead, loraScale } from './adapter.ts';
 import { parameterCount } from './config.ts';
 import type { Engine } from './engine.ts';
 import { Generator } from './generate.ts';
 import { batchSizes } from './memory.ts';
 import { Optimizer } from './optimizer.ts';
-import { adapterLayout, valueHeadRegions } from './layout.ts';
+import { adapterRegions } from './layout.ts';
 import type { AdapterUse } from './llama.ts';
 import { ParameterSet } from './parameters.ts';
 import { readPeftAdapter, writePeftAdapter } from './peft.ts';
 import { Pooler } from './pooler.ts';
-import { checkAdapterName, frozenAdapter } from './requests.ts';
+import { prmStep, scoreSteps } from './prm.ts';
+import { checkAdapterName, frozenAdapter, noValueHead, notForReward } from './requests.ts';
 import { type Role, type TrainedRole, Trainer } from './trainer.ts';
 
 /** What a policy holds once an adapter is attached; reference and critic are there from beginRl on. */
@@ -43,7 +46,8 @@ interface Adapters {
   readonly reference: ParameterSet;
   readonly critic: ParameterSet;
   readonly criticOptimizer: Optimizer;
-  phase: 'sft' | 'rl';
+  /** In `prm` the policy has a value head. */
+  phase: 'sft' | 'rl' | 'prm';
 }
 
 /** An adapter that is only ever used. */
@@ -112,9 +116,10 @@ export class GpuPolicy implements Policy {
   async loadAdapter(name: AdapterName, files: AdapterExport): Promise<LoraConfig> {
     checkAdapterName(name);
     const { gpu, config } = this.engine;
-    const { config: lora, layers } = readPeftAdapter(files, config);
-    const weights = await ParameterSet.allocate(gpu, `adapter ${name}`, adapterLayout(config, lora.rank).regions);
-    for (const { region, offset, values } of adapterParts(config, lora, layers)) weights.write(region, values, offset);
+    const adapter = readPeftAdapter(files, config);
+    const { config: lora, head } = adapter;
+    const weights = await ParameterSet.allocate(gpu, `adapter ${name}`, adapterRegions(config, lora.rank, head !== undefined));
+    for (const { region, offset, values } of adapterParts(config, adapter)) weights.write(region, values, offset);
     if (this.frozen.has(name)) await this.dropAdapter(name);
     this.frozen.set(name, { lora, weights });
     return lora;
@@ -128,19 +133,39 @@ export class GpuPolicy implements Policy {
     weights.release();
   }
 
-  async attachAdapter(lora: LoraConfig, seed: SeedWords): Promise<void> {
-    const { policy } = await this.allocateAdapters(lora);
-    for (const { region, offset, values } of initialAdapter(this.engine.config, lora, Seed.words(seed)))
-      policy.write(region, values, offset);
+  async scoreSteps(
+    sequences: readonly Sequence[],
+    positions: readonly (readonly number[])[],
+    { adapter }: { adapter: AdapterName },
+    signal?: AbortSignal,
+  ): Promise<Float32Array[]> {
+    const role = this.role(adapter);
+    if (!role.adapter?.weights.has('value.weight')) throw noValueHead(adapter);
+    return scoreSteps(this.trainer, sequences, positions, { key: role.key, adapter: role.adapter }, signal);
   }
 
-  sftStep(batch: SftBatch, step: OptimizerStep, seed: SeedWords, signal?: AbortSignal): Promise<SftMetrics> {
-    const { lora } = this.attached();
+  async attachAdapter(lora: LoraConfig, seed: SeedWords, { value_head = false }: { value_head?: boolean } = {}): Promise<void> {
+    const { config } = this.engine;
+    const { policy } = await this.allocateAdapters(lora, value_head ? 'prm' : 'sft');
+    for (const { region, offset, values } of initialAdapter(config, lora, Seed.words(seed))) policy.write(region, values, offset);
+    if (value_head) policy.write('value.weight', initialValueHead(config, Seed.words(seed).derive('value head')));
+  }
+
+  async prmStep(batch: PrmBatch, step: OptimizerStep, seed: SeedWords, signal?: AbortSignal): Promise<PrmMetrics> {
+    const { lora, phase } = this.attached();
+    if (phase !== 'prm') throw noValueHead('policy');
+    return prmStep(this.trainer, batch, step, this.actor(), { rate: lora.dropout, seed }, signal);
+  }
+
+  async sftStep(batch: SftBatch, step: OptimizerStep, seed: SeedWords, signal?: AbortSignal): Promise<SftMetrics> {
+    const { lora, phase } = this.attached();
+    if (phase === 'prm') throw notForReward('SFT trains text');
     return this.trainer.sftStep(batch, step, this.actor(), { rate: lora.dropout, seed }, signal);
   }
 
   async beginRl(seed: SeedWords): Promise<void> {
     const adapters = this.attached();
+    if (adapters.phase === 'prm') throw notForReward('RL trains a policy');
     adapters.reference.copyFrom(adapters.policy);
     adapters.critic.copyFrom(adapters.policy);
     adapters.critic.write('value.weight', initialValueHead(this.engine.config, Seed.words(seed)));
@@ -184,8 +209,7 @@ export class GpuPolicy implements Policy {
       await this.releaseAdapters();
       return;
     }
-    const adapters = await this.allocateAdapters(lora);
-    adapters.phase = phase;
+    const adapters = await this.allocateAdapters(lora, phase);
     for (const [name, set] of Object.entries(savedSets(adapters))) {
       const tensor = tensors[name];
       if (tensor?.length !== set.length) {
@@ -204,19 +228,20 @@ export class GpuPolicy implements Policy {
   }
 
   async exportAdapter(): Promise<AdapterExport> {
-    const { lora, policy } = this.attached();
+    const { lora, policy, phase } = this.attached();
     const { config } = this.engine;
     const all = await policy.readAll();
-    const layers = adapterPairs(config, lora, (region) => policy.slice(all, region));
-    return writePeftAdapter({ config: lora, layers, model: config, base: this.info.model });
+    const region = (name: string) => policy.slice(all, name);
+    const head = phase === 'prm' && { head: headWeights(region) };
+    return writePeftAdapter({ config: lora, layers: adapterPairs(config, lora, region), ...head, model: config, base: this.info.model });
   }
 
   async importAdapter(files: AdapterExport): Promise<LoraConfig> {
     const { config } = this.engine;
-    const { config: lora, layers } = readPeftAdapter(files, config);
-    const { policy } = await this.allocateAdapters(lora);
-    for (const { region, offset, values } of adapterParts(config, lora, layers)) policy.write(region, values, offset);
-    return lora;
+    const adapter = readPeftAdapter(files, config);
+    const { policy } = await this.allocateAdapters(adapter.config, adapter.head ? 'prm' : 'sft');
+    for (const { region, offset, values } of adapterParts(config, adapter)) policy.write(region, values, offset);
+    return adapter.config;
   }
 
   /** The device, for tests that take it away. */
@@ -264,22 +289,24 @@ export class GpuPolicy implements Policy {
     return { ...this.role('policy'), optimizer: this.attached().policyOptimizer, trains: 'adapter' };
   }
 
-  /** Adapters for this LoRA shape; those already there are used again when the shape is the same. */
-  private async allocateAdapters(lora: LoraConfig): Promise<Adapters> {
+  /** Adapters for this LoRA shape and phase, all zeros; those already there are used again when the shape is the same. */
+  private async allocateAdapters(lora: LoraConfig, phase: Adapters['phase']): Promise<Adapters> {
     const old = this.adapters;
-    if (old && JSON.stringify(old.lora) === JSON.stringify(lora)) {
+    const isPrm = phase === 'prm';
+    if (old && JSON.stringify(old.lora) === JSON.stringify(lora) && (old.phase === 'prm') === isPrm) {
       for (const set of Object.values(savedSets(old))) set.clear();
       old.policyOptimizer.reset();
       old.criticOptimizer.reset();
-      old.phase = 'sft';
+      old.phase = phase;
       return old;
     }
     await this.releaseAdapters();
     const { engine } = this;
-    const { regions } = adapterLayout(engine.config, lora.rank);
-    const policy = await ParameterSet.allocate(engine.gpu, 'policy', regions);
-    const reference = await ParameterSet.allocate(engine.gpu, 'reference', regions);
-    const critic = await ParameterSet.allocate(engine.gpu, 'critic', [...regions, ...valueHeadRegions(engine.config)]);
+    const allocate = (name: string, valueHead: boolean) =>
+      ParameterSet.allocate(engine.gpu, name, adapterRegions(engine.config, lora.rank, valueHead));
+    const policy = await allocate('policy', isPrm);
+    const reference = await allocate('reference', false);
+    const critic = await allocate('critic', true);
     this.adapters = {
       lora,
       policy,
@@ -287,7 +314,7 @@ export class GpuPolicy implements Policy {
       critic,
       policyOptimizer: await Optimizer.create(engine, 'policy', policy),
       criticOptimizer: await Optimizer.create(engine, 'critic', critic),
-      phase: 'sft',
+      phase,
     };
     return this.adapters;
   }

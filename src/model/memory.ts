@@ -9,7 +9,7 @@ import { lossHeadChunk } from '../nn/loss-head.ts';
 import { formatRewritePrompt } from '../rft/augment/instruction.ts';
 import type { Config } from '../rft/config.ts';
 import type { ModelConfig } from './config.ts';
-import { type Region, adapterLayout, baseLayout, valueHeadRegions } from './layout.ts';
+import { type Region, adapterRegions, baseLayout } from './layout.ts';
 
 export interface BatchSizes {
   /** Rows that one decode program serves. */
@@ -152,8 +152,7 @@ export function memoryNeeded(config: ModelConfig, run: RunSizes, device: { softw
   const sizes = batchSizes(config, device.software, device.memoryCap);
   const longest = Math.min(context, run.prompt + run.response);
 
-  const adapterBytes = (rank: number, value_head: boolean) =>
-    regionBytes([...adapterLayout(config, rank).regions, ...(value_head ? valueHeadRegions(config) : [])]);
+  const adapterBytes = (rank: number, valueHead: boolean) => regionBytes(adapterRegions(config, rank, valueHead));
   const frozen = (run.frozen ?? []).reduce((sum, { rank, value_head }) => sum + adapterBytes(rank, value_head), 0);
   const adapters = 5 * adapterBytes(run.rank, false) + 4 * adapterBytes(run.rank, true) + frozen;
   const capacity = cacheCapacity(config, longest);

@@ -118,7 +118,7 @@ export function whiten(b: ProgramBuilder, args: Pool & { scalars: Operand }): vo
 }
 
 /** Runs a loss kernel over the positions of a micro-batch and adds its contributions to a region of the statistics row. */
-function lossKernel(
+export function lossKernel(
   b: ProgramBuilder,
   kernel: Kernel,
   region: Region,

@@ -29,16 +29,18 @@ export const MOMENTS = ['count', 'mean', 'm2', 'min', 'max'] as const;
 const POLICY = ['tokens', 'weight', 'loss', 'approx_kl', 'approx_kl_k2', 'clip_low', 'clip_high', 'ratio', 'entropy', 'ratio_max'] as const;
 const VALUE = ['tokens', 'weight', 'loss', 'clip'] as const;
 const SFT = ['tokens', 'loss'] as const;
+const PRM = ['steps', 'loss', 'right'] as const;
 
 /** Where each loss adds its contributions: sums over tokens, then maxima (which start at 0). */
 export const REGIONS = {
   policy: { offset: 0, entries: POLICY, maxima: 1 },
   value: { offset: POLICY.length, entries: VALUE, maxima: 0 },
   sft: { offset: POLICY.length + VALUE.length, entries: SFT, maxima: 0 },
+  prm: { offset: POLICY.length + VALUE.length + SFT.length, entries: PRM, maxima: 0 },
 } as const;
 export type Region = keyof typeof REGIONS;
 
-const POOL_OFFSET = POLICY.length + VALUE.length + SFT.length;
+const POOL_OFFSET = REGIONS.prm.offset + PRM.length;
 /** Elements of the row. */
 export const STATISTICS_LENGTH = POOL_OFFSET + SERIES.length * MOMENTS.length;
 
@@ -138,4 +140,10 @@ export function ppoMetrics(row: Float32Array) {
 export function sftStatistics(row: Float32Array): { loss: number; tokens: number } {
   const { tokens, loss } = region(row, REGIONS.sft);
   return { loss: mean(loss, tokens), tokens };
+}
+
+/** Mean binary cross-entropy per step, the number of steps, and the share of them on the right side of 0.5. */
+export function prmStatistics(row: Float32Array): { loss: number; steps: number; accuracy: number } {
+  const { steps, loss, right } = region(row, REGIONS.prm);
+  return { loss: mean(loss, steps), steps, accuracy: mean(right, steps) };
 }

@@ -129,6 +129,27 @@ export interface SftMetrics {
   readonly grad_norm: number;
 }
 
+/**
+ * Steps to learn to judge: `positions[i]` are the tokens of sequence i, from 0 and rising, at which a step of it ends, and
+ * `labels[i]` says of each how right the step is, from 0 to 1.
+ */
+export interface PrmBatch {
+  readonly sequences: readonly Sequence[];
+  readonly positions: readonly (readonly number[])[];
+  readonly labels: readonly (readonly number[])[];
+  /** Sequences per forward pass; gradients accumulate over the batch. 0 lets the policy choose. */
+  readonly micro_batch: number;
+}
+
+export interface PrmMetrics {
+  /** Mean binary cross-entropy per step, natural logarithm. */
+  readonly loss: number;
+  readonly steps: number;
+  /** Share of steps on whose side of 0.5 the score lies. */
+  readonly accuracy: number;
+  readonly grad_norm: number;
+}
+
 export type KlEstimator = 'k1' | 'k2' | 'k3';
 
 /** One PPO update on one batch of rollouts. Formulas: src/rft/advantage.ts and src/rft/losses.ts. */
@@ -218,7 +239,7 @@ export interface PpoResult {
 /** All trainable state, as bytes: adapters, value head, optimizer moments, step counts. Restoring it restores every later byte. */
 export interface PolicyCheckpoint {
   readonly lora: LoraConfig | undefined;
-  readonly phase: 'base' | 'sft' | 'rl';
+  readonly phase: 'base' | 'sft' | 'rl' | 'prm';
   readonly tensors: Readonly<Record<string, Float32Array>>;
   readonly counters: Readonly<Record<string, number>>;
 }
@@ -255,8 +276,26 @@ export interface Policy {
   /** Frees a frozen adapter. @throws InputError when none of that name is loaded. */
   dropAdapter(name: AdapterName): Promise<void>;
 
-  /** Gives the base a fresh trainable adapter called `policy` (A uniform, B zero, as PEFT does); drops the one before. */
-  attachAdapter(config: LoraConfig, seed: SeedWords): Promise<void>;
+  /**
+   * How right a process reward model finds each step (Lightman et al. 2023, arXiv 2305.20050): the sigmoid of the value head of
+   * `adapter` at the tokens `positions[i]` of sequence i, from 0 and rising; a list for each sequence, empty where it has no steps.
+   * @throws InputError for an adapter without a value head, or positions that don't fit.
+   */
+  scoreSteps(
+    sequences: readonly Sequence[],
+    positions: readonly (readonly number[])[],
+    options: { adapter: AdapterName },
+    signal?: AbortSignal,
+  ): Promise<Float32Array[]>;
+
+  /**
+   * Gives the base a fresh trainable adapter called `policy` (A uniform, B zero, as PEFT does); drops the one before. With
+   * `value_head` it is a reward model, which prmStep trains, and SFT and RL don't.
+   */
+  attachAdapter(config: LoraConfig, seed: SeedWords, options?: { value_head?: boolean }): Promise<void>;
+
+  /** One optimizer step on the adapter `policy` and its value head: binary cross-entropy of the sigmoid, averaged over steps. */
+  prmStep(batch: PrmBatch, step: OptimizerStep, seed: SeedWords, signal?: AbortSignal): Promise<PrmMetrics>;
 
   /** One optimizer step of supervised fine-tuning on the adapter `policy`. */
   sftStep(batch: SftBatch, step: OptimizerStep, seed: SeedWords, signal?: AbortSignal): Promise<SftMetrics>;
@@ -274,9 +313,10 @@ export interface Policy {
   checkpoint(): Promise<PolicyCheckpoint>;
   restore(checkpoint: PolicyCheckpoint): Promise<void>;
 
+  /** The adapter `policy`, and its value head where it is a reward model. */
   exportAdapter(): Promise<AdapterExport>;
 
-  /** Takes an adapter in PEFT's layout as the trainable `policy`, in place of the one before. */
+  /** Takes an adapter in PEFT's layout, or a reward model, as the trainable `policy`, in place of the one before. */
   importAdapter(files: AdapterExport): Promise<LoraConfig>;
 
   /** Frees everything; the policy can't be used afterwards. */

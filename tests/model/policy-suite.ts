@@ -2,7 +2,15 @@
 import { describe, expect, test } from 'vitest';
 import { StoppedError } from '../../src/base/errors.ts';
 import { Seed } from '../../src/base/random.ts';
-import { type Generation, LORA_TARGETS, type LoraConfig, type Policy, type Sequence } from '../../src/rft/policy.ts';
+import {
+  type Generation,
+  LORA_TARGETS,
+  type LoraConfig,
+  type Policy,
+  type PrmBatch,
+  type PrmMetrics,
+  type Sequence,
+} from '../../src/rft/policy.ts';
 import type { Lane } from '../../src/gpu/lanes.ts';
 import { expectClose } from '../kernels/harness.ts';
 import { type Backend, PPO, STEP, goldenSequences, openGolden } from './policies.ts';
@@ -22,6 +30,14 @@ async function trained(backend: Backend, lora = LORA): Promise<Policy> {
     await policy.sftStep({ sequences: goldenSequences('llama'), loss_on: 'response', micro_batch: 0 }, STEP, Seed.of(2));
   return policy;
 }
+
+/** Steps of the golden sequences: some, none, and some more, right and wrong ones. */
+const STEPS: PrmBatch = {
+  sequences: goldenSequences('llama'),
+  positions: [[2, 5, 7], [], [1, 2, 4]],
+  labels: [[1, 0, 1], [], [0, 1, 0]],
+  micro_batch: 0,
+};
 
 const rollouts = (generations: readonly Generation[]) => ({
   sequences: generations as readonly Sequence[],
@@ -128,6 +144,94 @@ export function policySuite(backend: Backend): void {
       const wrong = { ...files, 'adapter_config.json': files['adapter_config.json'].replace('"r": 2', '"r": 3') };
       await expect(policy.loadAdapter('teacher', wrong)).rejects.toThrow(/has shape \[2, 32\] and needs \[3, 32\]/);
       expect(await policy.embed(PROMPTS, { adapter: 'teacher' })).toEqual(await policy.embed(PROMPTS, { adapter: 'policy' }));
+    });
+
+    test('a reward model learns which steps are right, and comes back from its files with the same scores', async () => {
+      const policy = await openGolden('llama', backend);
+      await policy.attachAdapter({ ...LORA, rank: 4 }, Seed.of(1), { value_head: true });
+      const metrics: PrmMetrics[] = [];
+      for (let i = 0; i < 30; i++) metrics.push(await policy.prmStep(STEPS, { ...STEP, learning_rate: 3e-2 }, Seed.of(2)));
+      const [first, last] = [metrics[0]!, metrics.at(-1)!];
+      expect(first.steps).toBe(6);
+      expect(first.loss).toBeGreaterThan(0.4);
+      expect(last.loss).toBeLessThan(0.15);
+      expect(last.accuracy).toBe(1);
+      expect(last.grad_norm).toBeGreaterThan(0);
+      const scores = await policy.scoreSteps(STEPS.sequences, STEPS.positions, { adapter: 'policy' });
+      expect(scores.map(({ length }) => length)).toEqual([3, 0, 3]);
+      STEPS.labels.forEach((labels, i) => labels.forEach((label, j) => expect(scores[i]![j]! > 0.5).toBe(label > 0.5)));
+      const files = await policy.exportAdapter();
+      await policy.attachAdapter(LORA, Seed.of(7));
+      await policy.loadAdapter('prm', files);
+      expect(await policy.scoreSteps(STEPS.sequences, STEPS.positions, { adapter: 'prm' })).toEqual(scores);
+      // And can be trained on.
+      await policy.importAdapter(files);
+      expect((await policy.prmStep(STEPS, STEP, Seed.of(2))).loss).toBeLessThan(0.15);
+    });
+
+    test('the score of a step depends on what comes up to its end, and not on the batch', async () => {
+      const policy = await openGolden('llama', backend);
+      await policy.attachAdapter(LORA, Seed.of(1), { value_head: true });
+      await policy.prmStep(STEPS, STEP, Seed.of(2));
+      const tokens = Int32Array.from({ length: 40 }, (_, i) => (i * 7) % 61);
+      const every = [...tokens.keys()];
+      const [scores] = await policy.scoreSteps([{ tokens, prompt_length: 3 }], [every], { adapter: 'policy' });
+      const cut = every.slice(4).map((p) => ({ tokens: tokens.slice(0, p + 1), prompt_length: 3 }));
+      const alone = await policy.scoreSteps(cut, cut.map(({ tokens: { length } }) => [length - 1]), { adapter: 'policy' }); // prettier-ignore
+      expectClose(Float32Array.from(alone, ([score]) => score!), scores!.slice(4), 1e-5); // prettier-ignore
+      const more = Array.from({ length: 300 }, (_, i) => cut[i % cut.length]!);
+      const many = await policy.scoreSteps(more, more.map(({ tokens: { length } }) => [length - 1]), { adapter: 'policy' }); // prettier-ignore
+      many.forEach(([score], i) => expect(score).toBeCloseTo(alone[i % cut.length]![0]!, 5));
+    });
+
+    test('a reward model goes on from a checkpoint with the same bytes, dropout included', async () => {
+      const lora = { ...LORA, dropout: 0.2 };
+      const go = async (policy: Policy, from: number, to: number) => {
+        for (let i = from; i < to; i++) await policy.prmStep(STEPS, STEP, Seed.of(3).derive(i));
+      };
+      const straight = await openGolden('llama', backend);
+      await straight.attachAdapter(lora, Seed.of(1), { value_head: true });
+      await go(straight, 0, 2);
+      const halfway = await straight.checkpoint();
+      expect(halfway.phase).toBe('prm');
+      await go(straight, 2, 4);
+      const resumed = await openGolden('llama', backend);
+      await resumed.restore(halfway);
+      await go(resumed, 2, 4);
+      expect(await resumed.exportAdapter()).toEqual(await straight.exportAdapter());
+      expect(await resumed.exportAdapter()).not.toEqual(await openGolden('llama', backend).then(async (other) => {
+        await other.restore(halfway);
+        return other.exportAdapter();
+      })); // prettier-ignore
+    });
+
+    test('what a reward model is not for, and what it can’t judge, is refused by name', async () => {
+      const policy = await trained(backend);
+      const { sequences, positions, labels } = STEPS;
+      await expect(policy.scoreSteps(sequences, positions, { adapter: 'policy' })).rejects.toThrow(/"policy" has no value head/);
+      await expect(policy.scoreSteps(sequences, positions, { adapter: 'base' })).rejects.toThrow(/"base" has no value head/);
+      await expect(policy.scoreSteps(sequences, positions, { adapter: 'prm' })).rejects.toThrow(/There is no adapter "prm"/);
+      await expect(policy.prmStep(STEPS, STEP, Seed.of(2))).rejects.toThrow(/no value head/);
+      await policy.attachAdapter(LORA, Seed.of(1), { value_head: true });
+      await expect(policy.sftStep({ sequences, loss_on: 'response', micro_batch: 0 }, STEP, Seed.of(2))).rejects.toThrow(/reward model/);
+      await expect(policy.beginRl(Seed.of(2))).rejects.toThrow(/reward model/);
+      const bad: [Partial<PrmBatch>, RegExp][] = [
+        [{ positions: [[2, 2, 4], [], [1, 2, 3]] }, /Step 1 of sequence 0 ends at token 2, after 2/],
+        [{ positions: [[2, 5, 400], [], [1, 2, 3]] }, /ends at token 400/],
+        [{ positions: [[2, 2.5, 4], [], [1, 2, 3]] }, /ends at token 2.5/],
+        [{ positions: [[2]] }, /1 lists of positions for 3 sequences/],
+        [{ positions: [[], [], []] }, /No sequence of the batch has a step/],
+        [{ labels: [[1, 0], [], [1, 1, 1]] }, /Sequence 0 has 2 labels for 3 steps/],
+        [{ labels: [[1, 0, 2], [], [1, 1, 1]] }, /Sequence 0 has the label 2/],
+        [{ labels: [[1, 0, NaN], [], [1, 1, 1]] }, /Sequence 0 has the label NaN/],
+      ];
+      for (const [change, message] of bad) {
+        await expect(policy.prmStep({ sequences, positions, labels, micro_batch: 0, ...change }, STEP, Seed.of(2))).rejects.toThrow(
+          message,
+        );
+      }
+      await expect(policy.scoreSteps(sequences, positions, { adapter: 'policy' }, AbortSignal.abort())).rejects.toThrow(StoppedError);
+      expect(await policy.scoreSteps(sequences, positions, { adapter: 'policy' })).toHaveLength(3);
     });
 
     test('SFT overfits a batch, and lora_B moves', async () => {
@@ -292,5 +396,27 @@ export function agreementSuite(lane: Lane): void {
         expected.details![name].forEach((row, i) => expectClose(actual.details![name][i]!, row, 2e-3, `${name} of sequence ${i}`));
       }
     }
+  });
+}
+
+/** Engine and CPU policy agree on a reward model: its scores, its losses and every step of its training. */
+export function prmAgreementSuite(lane: Lane): void {
+  test.each([0, 1, 2])(`CPU policy and engine train the same reward model, lane ${lane}, micro-batches of %i`, async (micro_batch) => {
+    const [cpu, gpu] = [await openGolden('llama', 'cpu'), await openGolden('llama', lane)];
+    for (const policy of [cpu, gpu]) await policy.attachAdapter(LORA, Seed.of(1), { value_head: true });
+    const batch = { ...STEPS, micro_batch };
+    for (let i = 0; i < 4; i++) {
+      const [expected, actual] = [await cpu.prmStep(batch, STEP, Seed.of(2)), await gpu.prmStep(batch, STEP, Seed.of(2))];
+      expect(actual.loss / expected.loss).toBeCloseTo(1, 3);
+      expect(actual.grad_norm / expected.grad_norm).toBeCloseTo(1, 3);
+      expect([actual.steps, actual.accuracy]).toEqual([expected.steps, expected.accuracy]);
+    }
+    const scores = (policy: Policy) => policy.scoreSteps(STEPS.sequences, STEPS.positions, { adapter: 'policy' });
+    const [expected, actual] = [await scores(cpu), await scores(gpu)];
+    expected.forEach((row, i) => expectClose(actual[i]!, row, 1e-3));
+    // The files of one are read by the other.
+    await cpu.loadAdapter('prm', await gpu.exportAdapter());
+    const crossed = await cpu.scoreSteps(STEPS.sequences, STEPS.positions, { adapter: 'prm' });
+    crossed.forEach((row, i) => expectClose(actual[i]!, row, 1e-4));
   });
 }

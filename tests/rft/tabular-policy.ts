@@ -169,6 +169,14 @@ export class TabularPolicy implements Policy {
     return this.loadAdapter();
   }
 
+  scoreSteps(): Promise<never> {
+    return this.loadAdapter();
+  }
+
+  prmStep(): Promise<never> {
+    return this.loadAdapter();
+  }
+
   async attachAdapter(config: LoraConfig, seed: SeedWords): Promise<void> {
     const rng = Seed.words(seed).random();
     const bound = 1 / Math.sqrt(CLASSES);
