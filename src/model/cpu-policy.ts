@@ -16,6 +16,7 @@ import { policyLossReference, tokenWeights, valueLossReference } from '../rft/lo
 import type {
   AdapterExport,
   AdapterName,
+  FrozenAdapter,
   GenerateRequest,
   Generation,
   LoraConfig,
@@ -59,6 +60,7 @@ import {
   checkPositions,
   checkPrmBatch,
   checkPrompts,
+  checkRewards,
   checkSequences,
   checkTokens,
   frozenAdapter,
@@ -89,7 +91,7 @@ interface Attached {
 }
 
 /** An adapter that is only ever used. */
-interface FrozenAdapter {
+interface FrozenWeights {
   readonly lora: LoraConfig;
   readonly weights: Regions;
 }
@@ -136,7 +138,7 @@ const breathe = () => new Promise<void>((resolve) => setTimeout(resolve, 0));
 
 export class CpuPolicy implements Policy {
   private attached: Attached | undefined;
-  private readonly frozen = new Map<AdapterName, FrozenAdapter>();
+  private readonly frozen = new Map<AdapterName, FrozenWeights>();
 
   private constructor(
     readonly info: PolicyInfo,
@@ -249,12 +251,16 @@ export class CpuPolicy implements Policy {
     return adapter.lora;
   }
 
+  frozenAdapters(): FrozenAdapter[] {
+    return [...this.frozen].map(([name, { lora, weights }]) => ({ name, lora, value_head: weights.has('value.weight') }));
+  }
+
   async dropAdapter(name: AdapterName): Promise<void> {
     frozenAdapter(this.frozen, name);
     this.frozen.delete(name);
   }
 
-  private readAdapter(files: AdapterExport): FrozenAdapter {
+  private readAdapter(files: AdapterExport): FrozenWeights {
     const adapter = readPeftAdapter(files, this.config);
     const { config: lora, head } = adapter;
     const weights = allocateCpu(adapterRegions(this.config, lora.rank, head !== undefined));
@@ -366,6 +372,7 @@ export class CpuPolicy implements Policy {
     if (phase !== 'rl') throw new InputError('PPO has no reference and no critic yet.', 'Call beginRl first.');
     const { sequences, rewards } = batch;
     checkSequences(this.config, sequences);
+    checkRewards(batch);
     const actions = (values: Float64Array, { prompt_length, tokens }: Sequence) => values.slice(prompt_length - 1, tokens.length - 1);
     const old: Float64Array[] = [];
     const ref: Float64Array[] = [];
@@ -379,9 +386,10 @@ export class CpuPolicy implements Policy {
       values.push(actions(valuesOf(this.forward(sequence, this.use(critic.weights, lora)), critic.weights), sequence));
       await breathe();
     }
-    const estimates = sequences.map((_, i) =>
-      gaeReference(tokenRewardsReference({ oldLogprobs: old[i]!, refLogprobs: ref[i]!, reward: rewards[i]! }, config), values[i]!, config),
-    );
+    const estimates = sequences.map((_, i) => {
+      const rollout = { oldLogprobs: old[i]!, refLogprobs: ref[i]!, reward: rewards[i]!, stepRewards: batch.token_rewards?.[i] };
+      return gaeReference(tokenRewardsReference(rollout, config), values[i]!, config);
+    });
     const returns = estimates.map(({ returns }) => returns);
     const unwhitened = estimates.map(({ advantages }) => advantages);
     const advantages = config.whiten_advantages ? whitenReference(unwhitened) : unwhitened;

@@ -4,6 +4,7 @@ import { Seed } from '../base/random.ts';
 import type {
   AdapterExport,
   AdapterName,
+  FrozenAdapter,
   GenerateRequest,
   Generation,
   LoraConfig,
@@ -51,7 +52,7 @@ interface Adapters {
 }
 
 /** An adapter that is only ever used. */
-interface FrozenAdapter {
+interface FrozenWeights {
   readonly lora: LoraConfig;
   readonly weights: ParameterSet;
 }
@@ -65,7 +66,7 @@ const adapterUse = (weights: ParameterSet, lora: LoraConfig): AdapterUse => ({ w
 
 export class GpuPolicy implements Policy {
   private adapters: Adapters | undefined;
-  private readonly frozen = new Map<AdapterName, FrozenAdapter>();
+  private readonly frozen = new Map<AdapterName, FrozenWeights>();
 
   private constructor(
     private readonly engine: Engine,
@@ -123,6 +124,10 @@ export class GpuPolicy implements Policy {
     if (this.frozen.has(name)) await this.dropAdapter(name);
     this.frozen.set(name, { lora, weights });
     return lora;
+  }
+
+  frozenAdapters(): FrozenAdapter[] {
+    return [...this.frozen].map(([name, { lora, weights }]) => ({ name, lora, value_head: weights.has('value.weight') }));
   }
 
   async dropAdapter(name: AdapterName): Promise<void> {

@@ -1,6 +1,6 @@
 /** Checks and cuts that every Policy applies to what it is asked. */
 import { InputError, shown } from '../base/errors.ts';
-import { type AdapterName, type GenerateRequest, type PrmBatch, RESERVED_ADAPTERS, type Sequence } from '../rft/policy.ts';
+import { type AdapterName, type GenerateRequest, type PpoBatch, type PrmBatch, RESERVED_ADAPTERS, type Sequence } from '../rft/policy.ts';
 import type { ModelConfig } from './config.ts';
 
 /** @throws InputError for a row of tokens that is empty, longer than `most`, or holds tokens that the model does not know. */
@@ -45,6 +45,21 @@ export function checkSequences({ max_position_embeddings: context }: ModelConfig
         'A sequence needs a prompt and at least one response token.',
       );
     }
+  });
+}
+
+/** @throws InputError for rewards that don't fit their sequences. */
+export function checkRewards({ sequences, rewards, token_rewards }: PpoBatch): void {
+  if (rewards.length !== sequences.length)
+    throw new InputError(`${rewards.length} rewards for ${sequences.length} sequences.`, 'Give one reward per sequence.');
+  if (!token_rewards) return;
+  sequences.forEach(({ tokens, prompt_length }, i) => {
+    const [given, wanted] = [token_rewards[i]?.length ?? 0, tokens.length - prompt_length];
+    if (given === wanted) return;
+    throw new InputError(
+      `Sequence ${i} has ${given} token rewards for ${wanted} response tokens.`,
+      'Give one reward per response token of every sequence, or none at all.',
+    );
   });
 }
 

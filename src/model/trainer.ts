@@ -2,7 +2,6 @@
  * Everything that runs the model over given sequences: scoring, supervised steps, PPO updates. One micro-batch is one program
  * run; advantages, losses, gradients and the optimizer stay on the GPU, and one row of statistics comes back at the end.
  */
-import { InputError } from '../base/errors.ts';
 import { Random, Seed } from '../base/random.ts';
 import { type BufferView, alignUp } from '../gpu/device.ts';
 import { type Operand, type Program, type ProgramBuilder, type ScalarBlock, scalarBlock } from '../gpu/program.ts';
@@ -41,7 +40,7 @@ import type { Engine } from './engine.ts';
 import { headRegion } from './layout.ts';
 import { type AdapterUse, type ForwardState, type Trunk, backward, forward } from './llama.ts';
 import type { Optimizer } from './optimizer.ts';
-import { checkSequences, split } from './requests.ts';
+import { checkRewards, checkSequences, split } from './requests.ts';
 import { type MicroBatches, TrainingPool, cutMicroBatches } from './training-pool.ts';
 import { valueThrough, valuesOf } from './value-through.ts';
 
@@ -182,8 +181,7 @@ export class Trainer {
   ): Promise<PpoResult> {
     const { sequences, rewards } = batch;
     const { actor, reference, critic } = roles;
-    if (rewards.length !== sequences.length)
-      throw new InputError(`${rewards.length} rewards for ${sequences.length} sequences.`, 'Give one reward per sequence.');
+    checkRewards(batch);
     const pool = await this.load(sequences, 'response', { rewards });
     this.headScalars.write({ inverse_temperature: 1 / config.temperature });
     this.writeRlScalars(config);
@@ -192,6 +190,7 @@ export class Trainer {
     await this.each(all, await this.scoreProgram(actor, all, pool, 'old_logprobs'), signal);
     await this.each(all, await this.scoreProgram(reference, all, pool, 'ref_logprobs'), signal);
     await this.each(all, await this.valuesProgram(critic, all, pool), signal);
+    pool.writePlane('token_rewards', sequences, batch.token_rewards);
     if (batch.sampling_logprobs) pool.writePlane('sampling_logprobs', sequences, batch.sampling_logprobs);
     await (await this.advantageProgram(pool)).run(signal);
 

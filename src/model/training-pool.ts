@@ -46,10 +46,10 @@ export class TrainingPool implements Pool {
     this.gpu.write(this.rollouts, rolloutTable(this.pool, entries));
   }
 
-  /** Per-token values of each sequence's response tokens, at the positions that predict them. */
-  writePlane(plane: Plane, sequences: readonly Sequence[], values: readonly Float32Array[]): void {
+  /** Per-token values of each sequence's response tokens, at the positions that predict them; 0 everywhere else, or without values. */
+  writePlane(plane: Plane, sequences: readonly Sequence[], values: readonly Float32Array[] | undefined): void {
     const all = new Float32Array(this.pool * this.capacity);
-    sequences.forEach(({ prompt_length }, row) => all.set(values[row]!, row * this.capacity + prompt_length - 1));
+    if (values) sequences.forEach(({ prompt_length }, row) => all.set(values[row]!, row * this.capacity + prompt_length - 1));
     this.gpu.write(this.planes, all, planeOffset(plane, this) * 4);
   }
 

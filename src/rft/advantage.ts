@@ -34,21 +34,28 @@ const KL_ESTIMATORS: Readonly<Record<KlEstimator, (d: number) => [value: number,
 };
 
 /**
- * rho_t = -kl_coef * KL_t, plus clip(reward, +-reward_clip) at the last action (Ziegler et al. 2019, as in OpenRLHF).
- * With `kl_in: 'loss'` only the reward is left.
+ * rho_t = clip(step reward_t, +-reward_clip) - kl_coef * KL_t, plus clip(reward, +-reward_clip) at the last action (Ziegler et al. 2019,
+ * as in OpenRLHF, which has no step rewards). With `kl_in: 'loss'` only the rewards are left.
  */
 export function tokenRewardsReference(
-  rollout: { oldLogprobs: ArrayLike<number>; refLogprobs: ArrayLike<number>; reward: number },
+  rollout: {
+    oldLogprobs: ArrayLike<number>;
+    refLogprobs: ArrayLike<number>;
+    reward: number;
+    /** One per action; 0 when absent. */
+    stepRewards?: ArrayLike<number> | undefined;
+  },
   config: Pick<PpoConfig, 'kl_coef' | 'kl_estimator' | 'kl_in' | 'reward_clip'>,
 ): Float64Array {
-  const { oldLogprobs, refLogprobs, reward } = rollout;
-  const rewards = new Float64Array(oldLogprobs.length);
+  const { oldLogprobs, refLogprobs, reward, stepRewards } = rollout;
+  const clip = (x: number) => clamp(x, -config.reward_clip, config.reward_clip);
+  const rewards = Float64Array.from({ length: oldLogprobs.length }, (_, t) => clip(stepRewards?.[t] ?? 0));
   if (config.kl_in === 'reward') {
     for (let t = 0; t < rewards.length; t++) {
-      rewards[t] = -config.kl_coef * klEstimate(config.kl_estimator, oldLogprobs[t]! - refLogprobs[t]!).value;
+      rewards[t]! -= config.kl_coef * klEstimate(config.kl_estimator, oldLogprobs[t]! - refLogprobs[t]!).value;
     }
   }
-  if (rewards.length > 0) rewards[rewards.length - 1]! += clamp(reward, -config.reward_clip, config.reward_clip);
+  if (rewards.length > 0) rewards[rewards.length - 1]! += clip(reward);
   return rewards;
 }
 

@@ -8,6 +8,9 @@ import { type FieldInfo, type FieldKind, choice, choices, integer, number, text,
 import { outcomeRules } from './graders/outcome-reward.ts';
 import { graderNames, graderOptionsSchema } from './graders/registry.ts';
 import { LORA_TARGETS } from './policy.ts';
+import { AGGREGATIONS } from './reward/aggregation.ts';
+import { CREDITS } from './reward/credit.ts';
+import { NORMALISATIONS } from './reward/normalisation.ts';
 import { SCHEDULES } from './schedule.ts';
 
 /** AdamW and its schedule; `released` holds what the released script of that stage used, where it names it. */
@@ -78,7 +81,7 @@ const sections = {
     schedule: choice(SCHEDULES, 'cosine', { title: 'Schedule', description: 'How the learning rates fall after the warm-up.', released: 'cosine' }),
     freeze_actor_updates: integer(0, { title: 'Critic warm-up', description: 'First updates that train the critic alone.', unit: 'updates', min: 0, max: 100_000, released: 0 }),
     weight_decay: number(0, { title: 'Weight decay', description: 'Decoupled weight decay of AdamW.', min: 0, max: 1, released: 0 }),
-    alpha: number(1, { title: 'Weight of the outcome', description: 'R = alpha · outcome + (1 - alpha) · process; only the outcome is scored, so 1 is the one value.', min: 1, max: 1, paper: 0.7, released: 0.7 }),
+    alpha: number(1, { title: 'Weight of the outcome', description: 'R = alpha · outcome + (1 - alpha) · process; below 1 a process reward model is needed.', min: 0, max: 1, paper: 0.7, released: 0.7 }),
     outcome_rule: choice(outcomeRules, 'paper', { title: 'Outcome reward', description: 'Of a response that is not right: paper 0; repo 0.1, even without an answer; reft 0.1 for a wrong answer and 0 for none.', paper: 'paper', released: 'repo' }),
     reward_clip: number(10, { title: 'Reward limit', description: 'Rewards are clipped to plus or minus this.', min: 0.001, max: 1000, released: 10 }),
     clip_range_low: number(0.2, { title: 'Clip range below', description: 'The ratio of new to old probability is clipped at 1 minus this.', min: 0.001, max: 0.999, released: 0.2 }),
@@ -93,6 +96,19 @@ const sections = {
     entropy_coef: number(0, { title: 'Entropy bonus', description: 'Weight of the entropy in the policy loss.', min: 0, max: 1, released: 0 }),
     loss_aggregation: choice(['sequence', 'token'], 'sequence', { title: 'Loss average', description: 'Average over each sequence and then over sequences, or over all tokens at once.', released: 'sequence' }),
     ...optimizer({ beta2: 0.95, warmup: 0.03, minLr: 0.1 }),
+  }),
+  prm: v.strictObject({
+    model: text('', { title: 'Process reward model', description: 'Name of a bundled adapter that scores the steps of every rollout; empty for none. With a weight of the outcome of 1 it only watches.', pattern: /^([a-z][a-z0-9-]{0,63})?$/, rule: 'empty, or a name of at most 64 lower-case letters, digits and dashes', paper: 'Skywork-o1-Open-PRM-Qwen-2.5-7B' }),
+    aggregation: choice(AGGREGATIONS, 'mean', { title: 'Aggregation', description: 'How the scores of a response’s steps become one; 0 without steps.', released: 'mean' }),
+    temperature: number(0.1, { title: 'Soft minimum temperature', description: 'Of the soft minimum and the min-form credit: near 0 the minimum, large the mean.', min: 0.001, max: 100 }),
+    final_answer: toggle(false, { title: 'Score the final answer', description: 'Count the answer line as one more step.', paper: 'off', released: 'on' }),
+    credit: choice(CREDITS, 'terminal', { title: 'Credit', description: 'Where the process reward is paid: at the end; each score at the end of its step; or min-form, nearly all at the worst step.', paper: 'terminal', released: 'terminal' }),
+  }),
+  reward: v.strictObject({
+    format_weight: number(0, { title: 'Format penalty', description: 'Taken from the reward of a response that isn’t steps and then one answer line at its end; 0 is off.', min: 0, max: 10, released: 0 }),
+    overlong_weight: number(0, { title: 'Length penalty', description: 'Taken from the reward of a response that reaches the longest length; 0 is off.', min: 0, max: 10, released: 0 }),
+    overlong_window: integer(0, { title: 'Length penalty window', description: 'The penalty rises from 0 over this many last tokens.', unit: 'tokens', min: 0, max: 32_768 }),
+    normalisation: choice(NORMALISATIONS, 'none', { title: 'Normalisation', description: 'Shift and scale rewards to mean 0 and variance 1 over an update, or over the responses to each question, before they are limited.', released: 'none' }),
   }),
   evaluation: v.strictObject({
     samples_per_question: integer(3, { title: 'Samples per question', description: 'Sampled responses to each test question; 0 is greedy decoding alone.', min: 0, max: 256, paper: 3, released: 3 }),
@@ -123,6 +139,8 @@ export const configSchema = v.strictObject({
   synthesis: v.optional(sections.synthesis, {}),
   sft: v.optional(sections.sft, {}),
   ppo: v.optional(sections.ppo, {}),
+  prm: v.optional(sections.prm, {}),
+  reward: v.optional(sections.reward, {}),
   evaluation: v.optional(sections.evaluation, {}),
   record: v.optional(sections.record, {}),
   checkpoint: v.optional(sections.checkpoint, {}),
@@ -193,11 +211,18 @@ export function resolveConfig(partial: unknown): Config {
 }
 
 /** Settings that are fine alone and not together. */
-function conflicts({ evaluation, ppo }: Config): string[] {
+function conflicts({ evaluation, ppo, prm, reward }: Config): string[] {
   const rollouts = ppo.questions_per_update * ppo.samples_per_question;
   const problems: string[] = [];
   if (ppo.minibatches > rollouts)
     problems.push(`ppo.minibatches must be at most the ${rollouts} rollouts of an update, not ${ppo.minibatches}`);
+  if (ppo.alpha < 1 && prm.model === '') {
+    problems.push(
+      `ppo.alpha must be 1 where prm.model names no process reward model, not ${ppo.alpha}: there is nothing to weigh the outcome against`,
+    );
+  }
+  if (reward.overlong_weight > 0 && reward.overlong_window > ppo.max_new_tokens)
+    problems.push(`reward.overlong_window must be at most ppo.max_new_tokens, ${ppo.max_new_tokens}, not ${reward.overlong_window}`);
   if (!evaluation.greedy && evaluation.samples_per_question === 0) {
     problems.push('evaluation.samples_per_question must be at least 1 when evaluation.greedy is false');
   }

@@ -17,6 +17,7 @@ import { checkQuestions } from './graders/grader.ts';
 import { makeGrader } from './graders/registry.ts';
 import type { AdapterName, Policy } from './policy.ts';
 import { ppo } from './ppo.ts';
+import { checkPrm } from './reward/judge.ts';
 import { sft } from './sft.ts';
 import { type StageContext, milliseconds } from './stage.ts';
 import { synthesize } from './synthesize.ts';
@@ -44,7 +45,7 @@ export interface PipelineOptions {
 
 /**
  * Runs the stages on a policy at its base; the policy is left with the trained adapter and stays the caller's.
- * @throws InputError for data or a checkpoint that don't fit; GraderError for a grader that can't grade the data; StoppedError; LabError 'diverged'; whatever the policy throws.
+ * @throws InputError for data, a checkpoint or a process reward model that don't fit; GraderError for a grader that can't grade the data; StoppedError; LabError 'diverged'; whatever the policy throws.
  */
 export async function* runPipeline(
   policy: Policy,
@@ -66,6 +67,7 @@ async function* stages(policy: Policy, config: Config, data: PipelineData, optio
   const train = await firstQuestions(data.train, config.data.train_questions);
   const grader = makeGrader(config.grader, config.grader_options);
   for (const { name, questions } of [train, test]) checkQuestions(grader, name, questions);
+  if (config.ppo.enabled) checkPrm(policy, config);
   const { use_in } = config.augment;
   const uses = { synthesize: config.sft.enabled && use_in !== 'rl', ppo: config.ppo.enabled && use_in !== 'sft' };
   const enabled: Record<Stage, boolean> = {

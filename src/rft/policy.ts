@@ -56,6 +56,13 @@ export interface LoraConfig {
   readonly targets: readonly LoraTarget[];
 }
 
+export interface FrozenAdapter {
+  readonly name: AdapterName;
+  readonly lora: LoraConfig;
+  /** A process reward model has one. */
+  readonly value_head: boolean;
+}
+
 /** Two 32-bit words; see Seed in src/base/random.ts. */
 export interface SeedWords {
   readonly hi: number;
@@ -157,6 +164,8 @@ export interface PpoBatch {
   readonly sequences: readonly Sequence[];
   /** One scalar per sequence, placed on its last response token. */
   readonly rewards: readonly number[];
+  /** Rewards of single tokens beside them, an entry per response token of each sequence; clipped as they are. */
+  readonly token_rewards?: readonly Float32Array[];
 }
 
 export interface PpoConfig {
@@ -272,6 +281,9 @@ export interface Policy {
    * @throws InputError for a name that is reserved or no lower-case word, and for files that don't fit; what was loaded before stays.
    */
   loadAdapter(name: AdapterName, files: AdapterExport): Promise<LoraConfig>;
+
+  /** The frozen adapters that are loaded. */
+  frozenAdapters(): readonly FrozenAdapter[];
 
   /** Frees a frozen adapter. @throws InputError when none of that name is loaded. */
   dropAdapter(name: AdapterName): Promise<void>;

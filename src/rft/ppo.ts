@@ -1,14 +1,16 @@
 /**
- * Reinforcement learning with PPO (paper, section 2.3): each update samples responses, grades them and hands rewards to the policy,
- * which computes advantages and losses where the model lives.
+ * Reinforcement learning with PPO (paper, section 2.3): each update samples responses, grades them, has their steps judged, and hands
+ * rewards to the policy, which computes advantages and losses where the model lives.
  */
 import type { Config } from './config.ts';
 import type { Question } from './dataset.ts';
 import { evaluate } from './evaluate.ts';
-import type { PpoMetricEvent, RunEvent, SampleEvent, TokenRecord } from './events.ts';
+import type { PpoMetricEvent, ProcessMetrics, RunEvent, SampleEvent, TokenRecord } from './events.ts';
 import { type Grade, countOutcomes } from './graders/grader.ts';
 import { outcomeReward } from './graders/outcome-reward.ts';
 import type { Generation, PpoConfig, PpoDetails, SeedWords } from './policy.ts';
+import { type JudgedRollout, judgeRollouts } from './reward/judge.ts';
+import { type RolloutReward, rolloutRewards, tokenRewards } from './reward/reward.ts';
 import { encodePrompts, responseLength, responseText } from './prompts.ts';
 import { learningRate } from './schedule.ts';
 import { optimizerStep } from './sft.ts';
@@ -26,7 +28,10 @@ interface Rollout {
   readonly outcome_reward: number;
 }
 
-/** @throws LabError 'diverged' when a loss or a gradient is not finite. */
+/** A rollout with what it earns, and what the process reward model made of it. */
+type RewardedRollout = Rollout & JudgedRollout & RolloutReward;
+
+/** @throws LabError 'diverged' when a loss or a gradient is not finite, 'prm-not-finite' when a step's score is not. */
 export async function* ppo(context: StageContext): AsyncGenerator<RunEvent, void> {
   const { policy, config, train } = context;
   const { updates, actor_learning_rate, critic_learning_rate, freeze_actor_updates } = config.ppo;
@@ -38,8 +43,9 @@ export async function* ppo(context: StageContext): AsyncGenerator<RunEvent, void
     if (config.evaluation.every > 0) yield* evaluate(context, { stage: 'evaluate_during', adapter: 'policy', update: 0 });
   }
   for (let update = context.done; update < updates; update++) {
-    const { result: rollouts, time_ms: generate_time_ms } = await timed(context, () => sampleRollouts(context, prompts, update));
-    const rewards = rollouts.map(({ outcome_reward }) => config.ppo.alpha * outcome_reward);
+    const { result: sampled, time_ms: generate_time_ms } = await timed(context, () => sampleRollouts(context, prompts, update));
+    const { result: rollouts, time_ms: reward_time_ms } = await timed(context, () => reward(context, sampled));
+    const rewards = rollouts.map(({ reward }) => reward);
     const rates = {
       actor_learning_rate: learningRate(update, updates, { ...config.ppo, learning_rate: actor_learning_rate }),
       critic_learning_rate: learningRate(update, updates, { ...config.ppo, learning_rate: critic_learning_rate }),
@@ -51,7 +57,8 @@ export async function* ppo(context: StageContext): AsyncGenerator<RunEvent, void
       policy.ppoUpdate(
         {
           sequences: rollouts.map(({ generation }) => generation),
-          rewards,
+          rewards: rollouts.map(({ terminal }) => terminal),
+          ...(config.prm.credit !== 'terminal' && { token_rewards: rollouts.map(stepRewards) }),
           sampling_logprobs: rollouts.map(({ generation }) => generation.logprobs),
         },
         settings,
@@ -64,9 +71,11 @@ export async function* ppo(context: StageContext): AsyncGenerator<RunEvent, void
     yield {
       ...metricHead(update, rewards, result.metrics.kl),
       ...rolloutMetrics(rollouts, rewards, config.ppo.samples_per_question),
+      ...processMetrics(rollouts),
       ...result.metrics,
       ...rates,
       generate_time_ms,
+      reward_time_ms,
       train_time_ms,
     };
     for (let i = 0; i < shown; i++) {
@@ -131,6 +140,27 @@ async function sampleRollouts(context: StageContext, prompts: readonly (readonly
     return { question: asked[i]!, generation, text, grade: graded, outcome_reward: outcomeReward(config.ppo.outcome_rule, graded) };
   });
 }
+
+/** The rewards of an update, by the outcomes and by the scores of the steps. */
+async function reward({ policy, config, signal }: StageContext, rollouts: readonly Rollout[]): Promise<RewardedRollout[]> {
+  const generations = rollouts.map(({ generation }) => generation);
+  const steps = await judgeRollouts(policy, config, generations, signal);
+  const rewards = rolloutRewards(
+    rollouts.map(({ outcome_reward, generation }, i) => ({
+      outcome_reward,
+      length: responseLength(generation),
+      maxLength: config.ppo.max_new_tokens,
+      finished: generation.finished,
+      ends: steps[i]!.ends,
+      ...(steps[i]!.judged && { scores: steps[i]!.judged.scores }),
+    })),
+    config,
+  );
+  return rollouts.map((rollout, i) => ({ ...rollout, ...steps[i]!, ...rewards[i]! }));
+}
+
+const stepRewards = ({ generation, judged, steps }: RewardedRollout): Float32Array =>
+  tokenRewards(generation, judged?.ends.map(({ token }) => token) ?? [], steps);
 
 function ppoConfig(
   ppo: Config['ppo'],
@@ -204,14 +234,28 @@ function rolloutMetrics(rollouts: readonly Rollout[], rewards: readonly number[]
   };
 }
 
+/** What the process reward model made of an update; nothing where there is none. */
+function processMetrics(rollouts: readonly RewardedRollout[]): ProcessMetrics | undefined {
+  const scores = rollouts.flatMap(({ judged }) => (judged ? [judged.scores] : []));
+  if (scores.length === 0) return undefined;
+  return {
+    outcome_reward_mean: mean(rollouts.map(({ outcome_reward }) => outcome_reward)),
+    process_reward_mean: mean(rollouts.map(({ process_reward }) => process_reward)),
+    process_reward_std: standardDeviation(rollouts.map(({ process_reward }) => process_reward)),
+    step_score_mean: mean(scores.flat()),
+    steps_mean: mean(scores.map(({ length }) => length)),
+    no_steps_share: mean(scores.map(({ length }) => Number(length === 0))),
+  };
+}
+
 function sampleEvent(
   { train }: StageContext,
   update: number,
-  rollouts: readonly Rollout[],
+  rollouts: readonly RewardedRollout[],
   i: number,
   tokens: readonly TokenRecord[] | undefined,
 ): SampleEvent {
-  const { question, generation, text, grade, outcome_reward } = rollouts[i]!;
+  const { question, generation, text, grade, outcome_reward, process_reward, judged } = rollouts[i]!;
   const asked: Question = train.questions[question]!;
   return {
     type: 'sample',
@@ -225,6 +269,14 @@ function sampleEvent(
     outcome: grade.outcome,
     ...(grade.answer === undefined ? {} : { answer: grade.answer }),
     ...(grade.sub_rewards && { sub_rewards: grade.sub_rewards }),
+    ...(judged && {
+      process_reward: round(process_reward),
+      step_scores: judged.ends.map(({ text: step, token }, s) => ({
+        step,
+        token: token - generation.prompt_length,
+        score: round(judged.scores[s]!),
+      })),
+    }),
     response_length: responseLength(generation),
     ...(tokens && { tokens }),
   };

@@ -276,6 +276,40 @@ export function policySuite(backend: Backend): void {
       expect(mean(means.slice(-4))).toBeGreaterThan(mean(means.slice(0, 4)) + 0.1);
     });
 
+    test('a reward at the last token is the reward of the sequence, and one before it is of other use', async () => {
+      const policy = await trained(backend);
+      await policy.beginRl(Seed.of(4));
+      const start = await policy.checkpoint();
+      const generations = await generate(policy);
+      const still = { ...PPO, train_actor: false, whiten_advantages: false };
+      const update = async (rewards: readonly number[], place?: (length: number) => number) => {
+        await policy.restore(start);
+        const token_rewards = generations.map(({ logprobs: { length } }, i) => {
+          const row = new Float32Array(length);
+          if (place) row[place(length)] = i - 1;
+          return row;
+        });
+        const { details } = await policy.ppoUpdate({ ...rollouts(generations), rewards, token_rewards }, still, { details: true });
+        return details!.returns;
+      };
+      const zeros = generations.map(() => 0);
+      const atEnd = await update(generations.map((_, i) => i - 1));
+      expect(await update(zeros, (length) => length - 1)).toEqual(atEnd);
+      const early = await update(zeros, () => 0);
+      early.forEach((returns, i) => {
+        // At lambda below 1 the first action hears less of what is paid at the end.
+        const paid = i - 1;
+        if (paid !== 0 && returns.length > 1) expect((returns[0]! - atEnd[i]![0]!) * paid).toBeGreaterThan(0);
+      });
+      // What comes after the reward is worth what it was without it.
+      await policy.restore(start);
+      const { details } = await policy.ppoUpdate({ ...rollouts(generations), rewards: zeros }, still, { details: true });
+      early.forEach((returns, i) => expectClose(returns.slice(1), details!.returns[i]!.slice(1), 1e-6));
+      const short = { ...rollouts(generations), rewards: zeros, token_rewards: generations.map(() => new Float32Array(1)) };
+      await expect(policy.ppoUpdate(short, still)).rejects.toThrow(/Sequence 1 has 1 token rewards for 8 response tokens/);
+      await expect(policy.ppoUpdate({ ...short, rewards: [1] }, still)).rejects.toThrow(/1 rewards for 5 sequences/);
+    });
+
     test('the same seed gives the same bytes, and a restored checkpoint goes on to the same bytes', async () => {
       const go = async (policy: Policy, from: number, to: number) => {
         for (let update = from; update < to; update++) {
@@ -372,6 +406,7 @@ export function agreementSuite(lane: Lane): void {
     }
     const generations = await generate(cpu);
     const rewards = generations.map((_, i) => i * 0.3);
+    const token_rewards = generations.map(({ logprobs }, i) => logprobs.map((_, t) => (t % 3 === 1 ? 0.2 * i - 0.3 : 0)));
     for (const config of [
       PPO,
       {
@@ -384,8 +419,8 @@ export function agreementSuite(lane: Lane): void {
         entropy_coef: 0.02,
       },
     ]) {
-      const expected = await cpu.ppoUpdate({ ...rollouts(generations), rewards }, config, { details: true });
-      const actual = await gpu.ppoUpdate({ ...rollouts(generations), rewards }, config, { details: true });
+      const expected = await cpu.ppoUpdate({ ...rollouts(generations), rewards, token_rewards }, config, { details: true });
+      const actual = await gpu.ppoUpdate({ ...rollouts(generations), rewards, token_rewards }, config, { details: true });
       for (const [name, value] of Object.entries(expected.metrics)) {
         expect(
           Math.abs(actual.metrics[name as 'kl'] - (value as number)),

@@ -7,7 +7,7 @@
 import { InputError, LabError, throwIfStopped } from '../../src/base/errors.ts';
 import { Seed, pcg4d, unitFloat } from '../../src/base/random.ts';
 import type {
-  AdapterExport, AdapterName, GenerateRequest, Generation, LoraConfig, OptimizerStep, Policy, PolicyCheckpoint, PolicyInfo,
+  AdapterExport, AdapterName, FrozenAdapter, GenerateRequest, Generation, LoraConfig, OptimizerStep, Policy, PolicyCheckpoint, PolicyInfo,
   PpoBatch, PpoConfig, PpoResult, SeedWords, Sequence, SftBatch, SftMetrics, Tokenizer, TokenScores,
 } from '../../src/rft/policy.ts'; // prettier-ignore
 
@@ -80,6 +80,7 @@ export class TabularPolicy implements Policy {
   private phase: PolicyCheckpoint['phase'] = 'base';
   private tensors: Tensors = {};
   private counters: Record<string, number> = {};
+  private readonly judges = new Map<AdapterName, Record<string, number | null>>();
 
   constructor() {
     this.info = {
@@ -161,20 +162,42 @@ export class TabularPolicy implements Policy {
     });
   }
 
-  loadAdapter(): Promise<never> {
-    return Promise.reject(new InputError('A table of canned responses has no use for adapter files.', 'Use another policy.'));
+  /** A process reward model here is a table too: adapter_config.json holds the score of each line, and other lines get 0.5. */
+  async loadAdapter(name: AdapterName, files: AdapterExport): Promise<LoraConfig> {
+    this.judges.set(name, JSON.parse(files['adapter_config.json']) as Record<string, number | null>);
+    return { rank: 0, alpha: 1, rslora: false, dropout: 0, targets: [] };
   }
 
-  dropAdapter(): Promise<never> {
-    return this.loadAdapter();
+  frozenAdapters(): FrozenAdapter[] {
+    return [...this.judges.keys()].map((name) => ({
+      name,
+      lora: { rank: 0, alpha: 1, rslora: false, dropout: 0, targets: [] },
+      value_head: true,
+    }));
   }
 
-  scoreSteps(): Promise<never> {
-    return this.loadAdapter();
+  async dropAdapter(name: AdapterName): Promise<void> {
+    this.judges.delete(name);
+  }
+
+  async scoreSteps(
+    sequences: readonly Sequence[],
+    positions: readonly (readonly number[])[],
+    { adapter }: { adapter: AdapterName },
+  ): Promise<Float32Array[]> {
+    const judge = this.judges.get(adapter);
+    if (!judge) throw new InputError(`There is no adapter ${adapter}.`, 'Load it first.');
+    return sequences.map(({ tokens }, i) =>
+      Float32Array.from(positions[i]!, (position) => {
+        const line = tokenizer.decode([...tokens.subarray(0, position + 1)]).trimEnd().split('\n').at(-1)!; // prettier-ignore
+        const score = judge[line];
+        return score === null ? NaN : (score ?? 0.5);
+      }),
+    );
   }
 
   prmStep(): Promise<never> {
-    return this.loadAdapter();
+    return Promise.reject(new InputError('A table of scores has nothing to train.', 'Use another policy.'));
   }
 
   async attachAdapter(config: LoraConfig, seed: SeedWords): Promise<void> {
@@ -265,8 +288,9 @@ export class TabularPolicy implements Policy {
     throwIfStopped(signal);
     if (config.kl_in !== 'reward' || config.entropy_coef !== 0)
       throw new Error('the table knows the KL penalty in the reward, and no entropy bonus');
-    const { sequences, rewards } = batch;
+    const { sequences, rewards, token_rewards } = batch;
     const { temperature, gamma, lambda } = config;
+    const clip = (x: number) => Math.max(-config.reward_clip, Math.min(config.reward_clip, x));
     const old = await this.score(sequences, { adapter: 'policy', temperature });
     const ref = await this.score(sequences, { adapter: 'reference', temperature });
     const oldValues = sequences.map((sequence) => this.tensors.value![classOf(sequence)]!);
@@ -278,8 +302,7 @@ export class TabularPolicy implements Policy {
       for (let t = logprobs.length - 1; t >= 0; t--) {
         const last = t === logprobs.length - 1;
         const reward =
-          -config.kl_coef * (logprobs[t]! - ref[i]!.logprobs[t]!) +
-          (last ? Math.max(-config.reward_clip, Math.min(config.reward_clip, rewards[i]!)) : 0);
+          clip(token_rewards?.[i]![t] ?? 0) - config.kl_coef * (logprobs[t]! - ref[i]!.logprobs[t]!) + (last ? clip(rewards[i]!) : 0);
         next = reward + (last ? 0 : gamma * oldValues[i]!) - oldValues[i]! + gamma * lambda * next;
         advantage[t] = next;
       }
