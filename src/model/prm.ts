@@ -25,6 +25,10 @@ export async function scoreSteps(
   const scores: Float32Array[] = [];
   for (let start = 0; start < sequences.length; start += SCORE_ROWS) {
     const part = positions.slice(start, start + SCORE_ROWS);
+    if (part.every((ends) => ends.length === 0)) {
+      scores.push(...part.map(() => new Float32Array(0)));
+      continue;
+    }
     const pool = await trainer.fit(sequences.slice(start, start + SCORE_ROWS));
     pool.writeTable(part.map((ends) => entryOf(ends, 0)));
     const batches = cut(trainer, pool, part, 0);

@@ -159,6 +159,7 @@ export function policySuite(backend: Backend): void {
       expect(last.grad_norm).toBeGreaterThan(0);
       const scores = await policy.scoreSteps(STEPS.sequences, STEPS.positions, { adapter: 'policy' });
       expect(scores.map(({ length }) => length)).toEqual([3, 0, 3]);
+      expect(await policy.scoreSteps(STEPS.sequences, [[], [], []], { adapter: 'policy' })).toEqual(scores.map(() => new Float32Array(0)));
       STEPS.labels.forEach((labels, i) => labels.forEach((label, j) => expect(scores[i]![j]! > 0.5).toBe(label > 0.5)));
       const files = await policy.exportAdapter();
       await policy.attachAdapter(LORA, Seed.of(7));

@@ -1,6 +1,6 @@
 /**
  * f of R = alpha outcome + (1 - alpha) f(p_1, ..., p_m) (paper, section 2.3.2): from the scores of a response's steps to one number
- * from 0 to 1. The paper names mean and minimum "etc."; the released code has mean (its default), min and last (facts 0.3).
+ * from 0 to 1. The paper names mean and minimum "etc."; the released code has mean (its default), min and last.
  */
 
 import { mean } from '../statistics.ts';

@@ -1,5 +1,5 @@
 /**
- * Where the process part of the reward is paid. The paper and its code pay one number at the last token (facts 0.7), so that no step
+ * Where the process part of the reward is paid. The paper and its code pay one number at the last token, so that no step
  * is told from the others; step-level credit is what their users ask for.
  */
 import { softMinWeights } from './aggregation.ts';

@@ -1,4 +1,4 @@
-/** Shifting and scaling the rewards of one update before they are clipped; the paper and its code do neither (facts 2.4). */
+/** Shifting and scaling the rewards of one update before they are clipped; the paper and its code do neither. */
 import { mean, standardDeviation } from '../statistics.ts';
 
 export const NORMALISATIONS = ['none', 'batch', 'group'] as const;

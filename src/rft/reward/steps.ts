@@ -1,7 +1,7 @@
 /**
  * Where the steps of a response end, in tokens: what a process reward model reads, and where step rewards go. A step is a line that
  * is not blank and ends in one newline (paper, section 2.3.2: "different actions are separated by newline characters"; the released
- * code splits on blank lines instead, facts 0.6).
+ * code splits on blank lines instead).
  */
 import type { Generation, Tokenizer } from '../policy.ts';
 import { lineKind } from '../tasks/format.ts';
@@ -47,7 +47,7 @@ export function stepEnds(
 
 /**
  * The steps that a process reward model judges: the process steps, and with `finalAnswer` the last answer line as one more, as the
- * released code has it (facts 1.4). The paper leaves it out: its right or wrong is the outcome reward.
+ * released code has it. The paper leaves it out: its right or wrong is the outcome reward.
  */
 export function judgedSteps(ends: readonly StepEnd[], finalAnswer: boolean): StepEnd[] {
   const answer = ends.findLast(({ kind }) => kind === 'answer');

@@ -10,8 +10,8 @@ export interface ResponseForm {
 }
 
 /**
- * DAPO's soft overlong punishment (arXiv 2503.14476): 0 up to maxLength - window, from there falling in a straight line
- * to -1 at maxLength. A window of 0 punishes only what is longer than maxLength allows, that is a response without its end.
+ * DAPO's soft overlong punishment (arXiv 2503.14476): 0 up to maxLength - window, from there falling in a straight line to -1 at
+ * maxLength. A window of 0 punishes only a response without its end, which is longer than maxLength allows.
  */
 export function overlongTerm({ length, maxLength, finished }: ResponseForm, window: number): number {
   if (!finished) return -1;
@@ -19,7 +19,7 @@ export function overlongTerm({ length, maxLength, finished }: ResponseForm, wind
   return over <= 0 || window === 0 ? 0 : -Math.min(1, over / window);
 }
 
-/** -1 unless the response ends by itself, has a process step, and its last line is its only answer line (compare Tinker's format reward, facts 7.2). */
+/** -1 unless the response ends by itself, has a process step, and its last line is its only answer line. */
 export function formatTerm({ finished, ends }: ResponseForm): number {
   const answers = ends.filter(({ kind }) => kind === 'answer');
   const kept = finished && ends.length > 1 && answers.length === 1 && ends.at(-1) === answers[0];
