@@ -132,3 +132,14 @@ test('an error crosses the worker with its code, message and remedy', async () =
     message: expect.stringContaining('empty.jsonl') as string,
   });
 });
+
+test('a process reward model that the base doesn’t come with is refused by name before the run begins', async () => {
+  trial = new Trial();
+  const judged = resolveConfig({ ...config, prm: { model: 'no-such-adapter' } });
+  await expect(trial.run({ config: judged })).rejects.toMatchObject({
+    code: 'bad-input',
+    message: 'pico has no adapter no-such-adapter.',
+    remedy: expect.stringContaining('bundled with it') as string,
+  });
+  expect(trial.record.events).toEqual([]);
+});
