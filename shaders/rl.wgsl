@@ -22,6 +22,8 @@ struct Scalars {
   clip_range_high: f32,
   clip_range_value: f32,
   entropy_coef: f32,
+  clipped_weight: u32,    // 1: the clipped ratio is a constant weight of the log-prob (CISPO)
+  dpo_beta: f32,
 }
 
 const EMPTY_ROW = 0xffffffffu; // in row_of: a row that fills up the last micro-batch

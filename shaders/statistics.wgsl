@@ -60,7 +60,8 @@ fn element(series: u32, at: u32) -> f32 {
     case 2u: { return planes[RETURNS * plane + at]; }
     case 3u: { return planes[RETURNS * plane + at] - planes[VALUES * plane + at]; }
     case 4u, 5u, 6u: { return kl_estimate(series - 4u, old_logprob - planes[REF_LOGPROBS * plane + at]).x; }
-    default: { return abs(planes[SAMPLING_LOGPROBS * plane + at] - old_logprob); }
+    case 7u: { return abs(planes[SAMPLING_LOGPROBS * plane + at] - old_logprob); }
+    default: { return exp(clamp(old_logprob - planes[SAMPLING_LOGPROBS * plane + at], -LOG_RATIO_LIMIT, LOG_RATIO_LIMIT)); }
   }
 }
 

@@ -2,11 +2,14 @@
 import { parseArgs } from 'node:util';
 import { Seed } from '../base/random.ts';
 import { openPolicy } from '../model/open.ts';
+import { type Baselines, baselines } from '../rft/baselines.ts';
 import { parseDataset, phrasingGroup } from '../rft/dataset.ts';
+import { type OutcomeCounts, countOutcomes } from '../rft/graders/grader.ts';
 import { multipleChoice } from '../rft/graders/multiple-choice.ts';
 import type { Policy } from '../rft/policy.ts';
 import { encodePrompts, responseText } from '../rft/prompts.ts';
-import { type Interval, mean, wilson } from '../rft/statistics.ts';
+import { passLevels } from '../rft/evaluate.ts';
+import { type Interval, mean, passAtK, wilson } from '../rft/statistics.ts';
 import { TASKS, taskById } from '../rft/tasks/registry.ts';
 import { nodeGpu } from './dawn.ts';
 import { readModelFolder, readQuestions } from './models.ts';
@@ -17,8 +20,12 @@ export interface TaskAccuracy {
   /** Mean over questions of the share of right samples; Wilson 95 % interval over questions. */
   readonly accuracy: Interval;
   readonly phrasings: Readonly<Record<string, Interval>>;
-  readonly truncated: number;
-  readonly unextractable: number;
+  /** Responses of each kind. */
+  readonly outcomes: OutcomeCounts;
+  /** pass@k by k, unbiased. */
+  readonly pass_at: Readonly<Record<string, number>>;
+  /** Without a model, on the same questions. */
+  readonly baselines: Baselines;
 }
 
 export interface EvaluationOptions {
@@ -54,14 +61,16 @@ export async function evaluateTask(policy: Policy, task: string, options: Evalua
     const group = phrasingGroup(question) ?? 'none';
     groups.set(group, [...(groups.get(group) ?? []), q]);
   });
-  const share = (outcome: string) => mean(grades.map((grade) => Number(grade.outcome === outcome)));
+  const right = shares.map((part) => Math.round(part * options.samples));
+  const train = (await parseDataset(`${task}.train`, await readQuestions(task, 'train'))).questions;
   return {
     task,
     questions: questions.length,
     accuracy: interval([...shares.keys()]),
     phrasings: Object.fromEntries([...groups].sort().map(([group, rows]) => [group, interval(rows)])),
-    truncated: share('truncated'),
-    unextractable: share('unextractable'),
+    outcomes: countOutcomes(grades.map(({ outcome }) => outcome)),
+    pass_at: Object.fromEntries(passLevels(options.samples).map((k) => [k, mean(right.map((c) => passAtK(options.samples, c, k)))])),
+    baselines: baselines(questions, train),
   };
 }
 

@@ -19,7 +19,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   adapter: { summary: 'Print the WebGPU adapter that would compute, as JSON.', run: adapter },
   run: {
     summary:
-      'Run a notebook: lab run NOTEBOOK [--seed N] [--set path=value] [--train FILE --test FILE] [--out FILE] [--adapter DIR] [--backend webgpu|cpu].',
+      'Run a notebook: lab run NOTEBOOK [--seed N] [--preset paper|repo|modern] [--set path=value] [--train FILE --test FILE] [--out FILE] [--adapter DIR] [--backend webgpu|cpu].',
     run,
   },
   eval: {

@@ -1,6 +1,6 @@
 /**
  * `run NOTEBOOK --seed N --out FILE`: the pipeline of a notebook, headless, its events as JSON lines. Settings are changed with
- * `--set path=value`; `--train FILE --test FILE` take questions of one's own; `--backend cpu` runs on the CPU policy; `--adapter DIR` writes the trained adapter in PEFT's layout.
+ * `--preset NAME` and then `--set path=value`; `--train FILE --test FILE` take questions of one's own; `--backend cpu` runs on the CPU policy; `--adapter DIR` writes the trained adapter in PEFT's layout.
  * The key of an endpoint that rewrites questions is read from the environment, OPENRFT_ENDPOINT_KEY: a command line is seen by others.
  */
 import { createWriteStream } from 'node:fs';
@@ -16,15 +16,17 @@ import { memoryNeeded, runSizes } from '../model/memory.ts';
 import { inspectModel, openPolicy } from '../model/open.ts';
 import { readPeftAdapter } from '../model/peft.ts';
 import { parseNotebook } from '../notebook/schema.ts';
-import { type Config, setPath } from '../rft/config.ts';
+import { type Config, setPaths } from '../rft/config.ts';
 import { parseDataset } from '../rft/dataset.ts';
 import type { RunEvent } from '../rft/events.ts';
 import type { PipelineData } from '../rft/pipeline.ts';
 import type { Policy } from '../rft/policy.ts';
-import { longestPrompt } from '../rft/prompts.ts';
+import { presetNames, withPreset } from '../rft/presets.ts';
 import { runWithRecovery } from '../rft/recovery.ts';
+import { longestComposed } from '../rft/retrieve/compose.ts';
 import { loadNeededAdapters, neededAdapters } from '../rft/reward/judge.ts';
 import { nodeGpu } from './dawn.ts';
+import { openMiniLm } from './minilm.ts';
 import { readAdapter, readModelFolder, readOwn, readQuestions, readText } from './models.ts';
 
 export async function run(args: readonly string[]): Promise<number> {
@@ -38,6 +40,7 @@ export async function run(args: readonly string[]): Promise<number> {
       train: { type: 'string' },
       test: { type: 'string' },
       backend: { type: 'string', default: 'webgpu' },
+      preset: { type: 'string' },
       set: { type: 'string', multiple: true, default: [] },
       quiet: { type: 'boolean', default: false },
     },
@@ -52,7 +55,7 @@ export async function run(args: readonly string[]): Promise<number> {
     ...(values.train === undefined ? [] : [`data.file=${basename(values.train)}`]),
     ...values.set,
   ];
-  const config = configOf(await readText(path), path, settings);
+  const config = configOf(await readText(path), path, values.preset, settings);
   const data = await questionsOf(config, values.train, values.test);
   const folder = await readModelFolder(config.model);
   const { backend } = values;
@@ -67,7 +70,8 @@ export async function run(args: readonly string[]): Promise<number> {
   const endpointKey = process.env.OPENRFT_ENDPOINT_KEY;
   if (values.out) await mkdir(dirname(values.out), { recursive: true });
   const out = values.out ? createWriteStream(values.out) : undefined;
-  for await (const event of runWithRecovery(open, config, data, { appVersion: APP_VERSION, ...(endpointKey && { endpointKey }) })) {
+  const options = { appVersion: APP_VERSION, openEmbedder: openMiniLm, ...(endpointKey && { endpointKey }) };
+  for await (const event of runWithRecovery(open, config, data, options)) {
     const line = `${JSON.stringify(event)}\n`;
     if (out) {
       if (!out.write(line)) await new Promise<void>((resolve) => out.once('drain', () => resolve()));
@@ -98,7 +102,8 @@ async function questionsOf({ data: { task, file } }: Config, train: string | und
 async function sayMemory(config: Config, folder: ModelFolder, { train, test }: PipelineData): Promise<void> {
   const model = await inspectModel(config.model, folder);
   const gpu = await Gpu.open(await nodeGpu());
-  const prompt = longestPrompt(model.tokenizer, [...train.questions, ...test.questions]);
+  const context = model.config.max_position_embeddings;
+  const prompt = longestComposed(config, model.tokenizer, context, [...train.questions, ...test.questions]);
   const frozen = [];
   for (const name of neededAdapters(config)) {
     const adapter = readPeftAdapter(await readAdapter(config.model, name), model.config);
@@ -113,18 +118,22 @@ async function sayMemory(config: Config, folder: ModelFolder, { train, test }: P
   process.stderr.write(`${config.model} needs up to ${formatBytes(total)} of GPU memory: ${parts.join(', ')}\n`);
 }
 
-function configOf(text: string, path: string, settings: readonly string[]): Config {
+function configOf(text: string, path: string, preset: string | undefined, settings: readonly string[]): Config {
   let json: unknown;
   try {
     json = JSON.parse(text);
   } catch (cause) {
     throw new InputError(`${path} is not JSON: ${(cause as Error).message}.`, 'Choose a notebook file of this lab.', { cause });
   }
-  return settings.reduce((config, setting) => {
+  const pairs = settings.map((setting) => {
     const at = setting.indexOf('=');
     if (at < 0) throw new InputError(`--set ${setting} has no value.`, 'Write it as path=value, e.g. ppo.updates=5.');
-    return setPath(config, setting.slice(0, at), setting.slice(at + 1));
-  }, parseNotebook(json).config);
+    return [setting.slice(0, at), setting.slice(at + 1)] as const;
+  });
+  const { config } = parseNotebook(json);
+  const name = presetNames.find((known) => known === preset);
+  if (preset !== undefined && !name) throw new InputError(`There is no preset ${preset}.`, `Use one of ${presetNames.join(', ')}.`);
+  return setPaths(name ? withPreset(config, name) : config, pairs);
 }
 
 /** One line per thing worth knowing, on stderr. */
@@ -132,16 +141,24 @@ function narrate(event: RunEvent): void {
   const percent = (value: number) => value.toFixed(3);
   const say = (line: string) => process.stderr.write(`${((event.time_ms ?? 0) / 1000).toFixed(1).padStart(7)} s  ${line}\n`);
   if (event.type === 'run') say(`${event.policy.model} on ${event.policy.device}, seed ${event.seed}`);
+  else if (event.type === 'retrieval') say(`${event.stage}: up to ${event.k} examples in context, by ${event.embedder}`);
+  else if (event.type === 'best')
+    say(`${event.stage} keeps step ${event.step} of ${event.steps}: ${event.measure} ${percent(event.value)}`);
   else if (event.type === 'warning') say(`warning: ${event.message}`);
   else if (event.type === 'metric' && event.stage === 'augment')
     say(`augment: ${event.accepted} of ${event.wanted} variations used, of ${event.questions} questions, by ${event.rewriter}`);
   else if (event.type === 'metric' && event.stage === 'ppo')
-    say(`ppo ${event.update}: reward ${percent(event.reward_mean)}, kl ${percent(event.kl)}, clip ${percent(event.clip_ratio)}`);
+    say(
+      `${event.algorithm} ${event.update}: reward ${percent(event.reward_mean)}, kl ${percent(event.kl)}, ` +
+        ('clip_ratio' in event ? `clip ${percent(event.clip_ratio)}` : `loss ${percent(event.loss)}`),
+    );
   else if (event.type === 'metric' && event.stage === 'sft' && event.step % 10 === 0) say(`sft ${event.step}: loss ${percent(event.loss)}`);
   else if (event.type === 'stage' && event.status !== 'running') say(`${event.stage} ${event.status}`);
   else if (event.type === 'done') {
     const { before, after, difference, n } = event.accuracy;
     const show = ({ mean, lo, hi }: typeof before) => `${percent(mean)} (${percent(lo)} to ${percent(hi)})`;
+    const { chance, best } = event.baselines;
+    say(`without reading: chance ${percent(chance)}, ${best.name} ${show(best.accuracy)}`);
     say(`accuracy on ${n} questions: before ${show(before)}, after ${show(after)}, difference ${show(difference)}`);
   }
 }

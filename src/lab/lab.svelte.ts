@@ -1,7 +1,7 @@
 /** The state of the page: device, choices, the run and what went wrong. Components only show it and call its actions. */
 import { APP_VERSION } from '../base/version.ts';
 import { type ErrorRecord, InputError, LabError, errorRecord } from '../base/errors.ts';
-import { type Config, setPath } from '../rft/config.ts';
+import { type Config, setPaths } from '../rft/config.ts';
 import { type Dataset, firstQuestions, parseDataset } from '../rft/dataset.ts';
 import type { Embedder } from '../rft/embedder.ts';
 import { TrainerClient, WORKER_STOPPED } from '../workers/client.ts';
@@ -92,7 +92,7 @@ export class Lab {
     const notebook = this.notebooks[this.notebook];
     if (!notebook) return undefined;
     let { config } = notebook;
-    for (const [path, value] of this.overrides) config = setPath(config, path, value);
+    config = setPaths(config, this.overrides);
     if (this.seed !== undefined) config = { ...config, seed: this.seed };
     if (this.own) {
       const { train, inUse } = this.own;
@@ -391,7 +391,7 @@ export class Lab {
       const { overrides } = this;
       this.overrides = [];
       const { config } = this.notebooks[this.notebook]!;
-      overrides.reduce((tree, [path, value]) => setPath(tree, path, value), config);
+      setPaths(config, overrides);
       this.overrides = overrides;
     });
   }

@@ -1,4 +1,5 @@
 /** The stages and their outcomes in words: what each is called and what it will do under the config at hand. */
+import { algorithms } from '../rft/algorithms/registry.ts';
 import type { Rejection } from '../rft/augment/variations.ts';
 import type { Config } from '../rft/config.ts';
 import type { SampleEvent, Stage } from '../rft/events.ts';
@@ -9,7 +10,7 @@ export const STAGE_NAMES: Readonly<Record<Stage, string>> = {
   augment: 'Augment',
   synthesize: 'Synthesise',
   sft: 'Fine-tune (SFT)',
-  ppo: 'Reinforce (PPO)',
+  ppo: 'Reinforce (RL)',
   evaluate_after: 'Test after',
 };
 
@@ -62,6 +63,6 @@ export function stagePlan(stage: Stage, { data, augment, evaluation, synthesis, 
     case 'sft':
       return `${count(sft.epochs)} ${sft.epochs === 1 ? 'epoch' : 'epochs'}, batches of ${count(sft.batch_size)}`;
     case 'ppo':
-      return `${count(ppo.updates)} ${ppo.updates === 1 ? 'update' : 'updates'} of ${count(ppo.questions_per_update * ppo.samples_per_question)} rollouts`;
+      return `${algorithms[ppo.algorithm].title}, ${count(ppo.updates)} ${ppo.updates === 1 ? 'update' : 'updates'} of ${count(ppo.questions_per_update * ppo.samples_per_question)} rollouts`;
   }
 }

@@ -2,11 +2,13 @@
 import { STAGES } from '../rft/events.ts';
 import type {
   AugmentMetricEvent,
+  BestEvent,
   DoneEvent,
   EvaluationMetricEvent,
-  PpoMetricEvent,
   ProgressEvent,
+  RetrievalEvent,
   RewriteEvent,
+  RlMetricEvent,
   RunEvent,
   RunStartedEvent,
   SampleEvent,
@@ -35,12 +37,14 @@ export interface RunView {
   readonly started: RunStartedEvent | undefined;
   readonly stages: Readonly<Record<Stage, StageView>>;
   readonly current: Stage | undefined;
-  readonly ppo: readonly PpoMetricEvent[];
+  readonly ppo: readonly RlMetricEvent[];
   readonly sft: readonly SftMetricEvent[];
   readonly evaluations: readonly EvaluationMetricEvent[];
   readonly augmentation: AugmentMetricEvent | undefined;
   readonly rewrites: readonly RewriteEvent[];
   readonly synthesis: SynthesisSummaryEvent | undefined;
+  readonly retrievals: readonly RetrievalEvent[];
+  readonly bests: readonly BestEvent[];
   readonly rollouts: readonly RolloutGroup[];
   readonly warnings: readonly WarningEvent[];
   readonly done: DoneEvent | undefined;
@@ -59,6 +63,8 @@ export const emptyView = (): RunView => ({
   augmentation: undefined,
   rewrites: [],
   synthesis: undefined,
+  retrievals: [],
+  bests: [],
   rollouts: [],
   warnings: [],
   done: undefined,
@@ -120,6 +126,13 @@ export function foldEvents(view: RunView, events: readonly RunEvent[]): RunView 
       case 'done':
         done = event;
         break;
+      case 'retrieval':
+        push('retrievals', event);
+        break;
+      case 'best':
+        push('bests', event);
+        break;
+      case 'prompts':
       case 'checkpoint':
         break;
     }
@@ -143,7 +156,7 @@ export function foldEvents(view: RunView, events: readonly RunEvent[]): RunView 
   };
 }
 
-type ListName = 'ppo' | 'sft' | 'evaluations' | 'rewrites' | 'warnings';
+type ListName = 'ppo' | 'sft' | 'evaluations' | 'rewrites' | 'retrievals' | 'bests' | 'warnings';
 
 export const groupKey = ({ stage, update }: Pick<SampleEvent, 'stage' | 'update'>): string =>
   update === undefined ? stage : `${stage}:${update}`;

@@ -1,5 +1,5 @@
 /** The PpoMetrics of one update, gathered token by token: the reference of src/nn/statistics.ts. */
-import { klEstimate, moments } from '../rft/advantage.ts';
+import { LOG_RATIO_LIMIT, clamp, klEstimate, moments } from '../rft/advantage.ts';
 import { type PolicyLoss, type PolicyToken, type ValueLoss, explainedVariance } from '../rft/losses.ts';
 import type { PpoMetrics } from '../rft/policy.ts';
 
@@ -12,6 +12,20 @@ export interface RolloutArrays {
   /** Before whitening. */
   readonly advantages: readonly Float64Array[];
   readonly sampling: readonly Float32Array[] | undefined;
+}
+
+const flat = (rows: readonly Float64Array[]): number[] => rows.flatMap((row) => [...row]);
+
+/** How far the training kernel's log-probs are from the sampler's; nothing to compare leaves no gap. */
+function samplerMetrics(old: readonly Float64Array[], sampling: readonly Float32Array[] | undefined) {
+  if (!sampling) return { sampler_gap: 0, sampler_gap_max: 0, sampler_ratio: 1 };
+  const differences = old.map((row, i) => row.map((logprob, t) => logprob - sampling[i]![t]!));
+  const gaps = differences.map((row) => row.map(Math.abs));
+  return {
+    sampler_gap: moments(gaps).mean,
+    sampler_gap_max: Math.max(...flat(gaps)),
+    sampler_ratio: moments(differences.map((row) => row.map((d) => Math.exp(clamp(d, -LOG_RATIO_LIMIT, LOG_RATIO_LIMIT))))).mean,
+  };
 }
 
 export class MetricsTally {
@@ -30,8 +44,7 @@ export class MetricsTally {
   private valueLoss = 0;
   private valueClipped = 0;
 
-  policy(token: PolicyToken, { surrogate, ratio, clipped }: PolicyLoss, weight: number): void {
-    const logRatio = Math.log(ratio);
+  policy(token: PolicyToken, { surrogate, logRatio, ratio, clipped }: PolicyLoss, weight: number): void {
     this.tokens += 1;
     this.weight += weight;
     this.loss += weight * surrogate;
@@ -55,7 +68,6 @@ export class MetricsTally {
   metrics({ old, ref, values, returns, advantages, sampling }: RolloutArrays): Omit<PpoMetrics, 'actor_grad_norm' | 'critic_grad_norm'> {
     const kl = (estimator: 'k1' | 'k2' | 'k3') =>
       moments(old.map((row, i) => row.map((logprob, t) => klEstimate(estimator, logprob - ref[i]![t]!).value))).mean;
-    const all = advantages.flatMap((row) => [...row]);
     const share = (sum: number, count: number) => (count === 0 ? 0 : sum / count);
     const { mean, variance } = moments(advantages);
     return {
@@ -75,12 +87,16 @@ export class MetricsTally {
       entropy: share(this.entropy, this.tokens),
       explained_variance: explainedVariance(values, returns),
       values_mean: moments(values).mean,
+      values_min: Math.min(...flat(values)),
+      values_max: Math.max(...flat(values)),
       returns_mean: moments(returns).mean,
+      returns_min: Math.min(...flat(returns)),
+      returns_max: Math.max(...flat(returns)),
       advantages_mean: mean,
       advantages_std: Math.sqrt(variance),
-      advantages_min: Math.min(...all),
-      advantages_max: Math.max(...all),
-      sampler_gap: sampling ? moments(old.map((row, i) => row.map((logprob, t) => Math.abs(logprob - sampling[i]![t]!)))).mean : 0,
+      advantages_min: Math.min(...flat(advantages)),
+      advantages_max: Math.max(...flat(advantages)),
+      ...samplerMetrics(old, sampling),
     };
   }
 }

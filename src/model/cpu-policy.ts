@@ -12,10 +12,12 @@ import { sampleReference } from '../nn/sample.ts';
 import { sigmoid, stepLossReference } from '../nn/step-loss.ts';
 import { valueHeadBackwardReference, valueHeadReference } from '../nn/value-head.ts';
 import { gaeReference, tokenRewardsReference, whitenReference } from '../rft/advantage.ts';
-import { policyLossReference, tokenWeights, valueLossReference } from '../rft/losses.ts';
+import { dpoLossReference, responseLossReference, tokenWeights, valueLossReference } from '../rft/losses.ts';
 import type {
   AdapterExport,
   AdapterName,
+  DpoBatch,
+  DpoMetrics,
   FrozenAdapter,
   GenerateRequest,
   Generation,
@@ -57,10 +59,12 @@ import { readPeftAdapter, writePeftAdapter } from './peft.ts';
 import { adamwScalarsOf } from './optimizer.ts';
 import {
   checkAdapterName,
+  checkPairs,
   checkPositions,
   checkPrmBatch,
   checkPrompts,
   checkRewards,
+  checkRl,
   checkSequences,
   checkTokens,
   frozenAdapter,
@@ -84,7 +88,8 @@ interface CpuOptimizer {
 interface Attached {
   readonly lora: LoraConfig;
   readonly actor: CpuOptimizer;
-  readonly critic: CpuOptimizer;
+  /** Of algorithms that have one, from beginRl on. */
+  readonly critic: CpuOptimizer | undefined;
   readonly reference: Regions;
   /** In `prm` the actor has a value head. */
   readonly phase: 'sft' | 'rl' | 'prm';
@@ -96,6 +101,7 @@ interface FrozenWeights {
   readonly weights: Regions;
 }
 
+const clone = (regions: Regions): Regions => new Map([...regions].map(([name, values]) => [name, Float64Array.from(values)]));
 const zeros = (regions: Regions): Regions => new Map([...regions].map(([name, values]) => [name, new Float64Array(values.length)]));
 const optimizerFor = (weights: Regions): CpuOptimizer => ({
   weights,
@@ -112,12 +118,20 @@ const flatten = (regions: Regions): Float32Array => Float32Array.from([...region
 const savedRegions = ({ actor, critic, reference }: Attached): Record<string, Regions> => ({
   policy: actor.weights,
   reference,
-  critic: critic.weights,
   'policy.m': actor.m,
   'policy.v': actor.v,
-  'critic.m': critic.m,
-  'critic.v': critic.v,
+  ...(critic && { critic: critic.weights, 'critic.m': critic.m, 'critic.v': critic.v }),
 });
+
+/** A response that a DPO step has scored. */
+interface CpuScored {
+  readonly state: CpuForward;
+  readonly head: ReturnType<CpuPolicy['lossHead']>;
+  /** Position that predicts its first token. */
+  readonly first: number;
+  readonly logprob: number;
+  readonly refLogprob: number;
+}
 
 function logitsOf(hidden: Float64Array, head: Float64Array): Float64Array {
   const width = hidden.length;
@@ -297,10 +311,14 @@ export class CpuPolicy implements Policy {
     this.attach(lora, weights, value_head ? 'prm' : 'sft');
   }
 
-  private attach(lora: LoraConfig, weights: Regions, phase: Attached['phase']): Attached {
-    const critic = new Map([...zeros(weights), ...allocateCpu(valueHeadRegions(this.config))]);
-    this.attached = { lora, actor: optimizerFor(weights), critic: optimizerFor(critic), reference: zeros(weights), phase };
+  private attach(lora: LoraConfig, weights: Regions, phase: Attached['phase'], critic?: CpuOptimizer): Attached {
+    this.attached = { lora, actor: optimizerFor(weights), critic, reference: zeros(weights), phase };
     return this.attached;
+  }
+
+  /** A critic that starts as a copy of these weights, its value head at 0. */
+  private criticOf(weights: Regions): CpuOptimizer {
+    return optimizerFor(new Map([...clone(weights), ...allocateCpu(valueHeadRegions(this.config))]));
   }
 
   async prmStep(batch: PrmBatch, step: OptimizerStep, seed: SeedWords, signal?: AbortSignal): Promise<PrmMetrics> {
@@ -354,12 +372,12 @@ export class CpuPolicy implements Policy {
     return { loss, tokens, grad_norm: actor.norm };
   }
 
-  async beginRl(seed: SeedWords): Promise<void> {
+  async beginRl(seed: SeedWords, options: { critic: boolean } = { critic: true }): Promise<void> {
     const { lora, actor, phase } = this.need();
     if (phase === 'prm') throw notForReward('RL trains a policy');
-    const { reference, critic } = this.attach(lora, actor.weights, 'rl');
-    for (const [name, values] of actor.weights) for (const copy of [reference, critic.weights]) copy.get(name)!.set(values);
-    critic.weights.get('value.weight')!.set(initialValueHead(this.config, Seed.words(seed)));
+    const critic = options.critic ? this.criticOf(actor.weights) : undefined;
+    critic?.weights.get('value.weight')!.set(initialValueHead(this.config, Seed.words(seed)));
+    this.attached = { lora, actor: optimizerFor(actor.weights), critic, reference: clone(actor.weights), phase: 'rl' };
   }
 
   async ppoUpdate(
@@ -368,8 +386,9 @@ export class CpuPolicy implements Policy {
     options: { details?: boolean } = {},
     signal?: AbortSignal,
   ): Promise<PpoResult> {
-    const { lora, actor, critic, reference, phase } = this.need();
-    if (phase !== 'rl') throw new InputError('PPO has no reference and no critic yet.', 'Call beginRl first.');
+    const { lora, actor, reference, phase, ...attached } = this.need();
+    checkRl(phase, config, attached.critic !== undefined);
+    const critic = config.advantage_estimator === 'gae' ? attached.critic : undefined;
     const { sequences, rewards } = batch;
     checkSequences(this.config, sequences);
     checkRewards(batch);
@@ -383,12 +402,17 @@ export class CpuPolicy implements Policy {
         actions(this.lossHead(this.forward(sequence, this.use(actor.weights, lora)), sequence, config.temperature).logprob, sequence),
       );
       ref.push(actions(this.lossHead(this.forward(sequence, this.use(reference, lora)), sequence, config.temperature).logprob, sequence));
-      values.push(actions(valuesOf(this.forward(sequence, this.use(critic.weights, lora)), critic.weights), sequence));
+      values.push(
+        critic
+          ? actions(valuesOf(this.forward(sequence, this.use(critic.weights, lora)), critic.weights), sequence)
+          : new Float64Array(old.at(-1)!.length),
+      );
       await breathe();
     }
+    const discounts = { gamma: config.gamma, lambda: critic ? config.lambda : 1 };
     const estimates = sequences.map((_, i) => {
       const rollout = { oldLogprobs: old[i]!, refLogprobs: ref[i]!, reward: rewards[i]!, stepRewards: batch.token_rewards?.[i] };
-      return gaeReference(tokenRewardsReference(rollout, config), values[i]!, config);
+      return gaeReference(tokenRewardsReference(rollout, config), values[i]!, discounts);
     });
     const returns = estimates.map(({ returns }) => returns);
     const unwhitened = estimates.map(({ advantages }) => advantages);
@@ -404,21 +428,22 @@ export class CpuPolicy implements Policy {
         );
         for (const [i, row] of part.entries()) {
           throwIfStopped(signal);
-          this.valueStep(sequences[row]!, values[row]!, returns[row]!, weights[i]!, config, tally);
+          if (critic) this.valueStep(sequences[row]!, critic, { values: values[row]!, returns: returns[row]! }, weights[i]!, config, tally);
           if (config.train_actor) {
             this.policyStep(sequences[row]!, { old: old[row]!, ref: ref[row]!, advantages: advantages[row]! }, weights[i]!, config, tally);
           }
           await breathe();
         }
-        this.step(critic, config.critic);
+        if (critic) this.step(critic, config.critic);
         if (config.train_actor) this.step(actor, config.actor);
       }
     }
     const metrics = {
       ...tally.metrics({ old, ref, values, returns, advantages: unwhitened, sampling: batch.sampling_logprobs }),
       actor_grad_norm: config.train_actor ? actor.norm : 0,
-      critic_grad_norm: critic.norm,
+      critic_grad_norm: critic?.norm ?? 0,
     };
+    if (!critic) metrics.explained_variance = 0;
     const f32 = (rows: readonly Float64Array[]) => rows.map((row) => Float32Array.from(row));
     const details: PpoDetails = {
       old_logprobs: f32(old),
@@ -442,32 +467,31 @@ export class CpuPolicy implements Policy {
     const head = this.lossHead(state, sequence, config.temperature);
     const dLogprob = new Float64Array(head.logprob.length);
     const dEntropy = new Float64Array(head.logprob.length);
-    for (let p = sequence.prompt_length - 1, t = 0; p < dLogprob.length; p++, t++) {
-      const token = {
-        logprob: head.logprob[p]!,
-        entropy: head.entropy[p]!,
-        oldLogprob: rollout.old[t]!,
-        refLogprob: rollout.ref[t]!,
-        advantage: rollout.advantages[t]!,
-      };
-      const loss = policyLossReference(token, config);
-      dLogprob[p] = weight * loss.dLogprob;
-      dEntropy[p] = weight * loss.dEntropy;
-      tally.policy(token, loss, weight);
+    const first = sequence.prompt_length - 1;
+    const tokens = Array.from(rollout.old, (oldLogprob, t) => ({
+      logprob: head.logprob[first + t]!,
+      entropy: head.entropy[first + t]!,
+      oldLogprob,
+      refLogprob: rollout.ref[t]!,
+      advantage: rollout.advantages[t]!,
+    }));
+    for (const [t, loss] of responseLossReference(tokens, config).entries()) {
+      dLogprob[first + t] = weight * loss.dLogprob;
+      dEntropy[first + t] = weight * loss.dEntropy;
+      tally.policy(tokens[t]!, loss, weight);
     }
     this.backward(state, head, dLogprob, dEntropy, actor.gradients);
   }
 
   private valueStep(
     sequence: Sequence,
-    oldValues: Float64Array,
-    returns: Float64Array,
+    critic: CpuOptimizer,
+    { values: oldValues, returns }: { values: Float64Array; returns: Float64Array },
     weight: number,
     config: PpoConfig,
     tally: MetricsTally,
   ): void {
-    const { lora, critic } = this.need();
-    const state = this.forward(sequence, this.use(critic.weights, lora));
+    const state = this.forward(sequence, this.use(critic.weights, this.need().lora));
     const now = valuesOf(state, critic.weights);
     const dValue = new Float64Array(now.length);
     for (let p = sequence.prompt_length - 1, t = 0; t < oldValues.length; p++, t++) {
@@ -485,6 +509,45 @@ export class CpuPolicy implements Policy {
     cpuBackward(this.trunk, state, back.dHidden, { adapter: gradients });
   }
 
+  async dpoStep({ pairs, beta, temperature }: DpoBatch, step: OptimizerStep, signal?: AbortSignal): Promise<DpoMetrics> {
+    const { lora, actor, phase } = this.need();
+    if (phase === 'prm') throw notForReward('DPO trains a policy');
+    checkPairs(pairs);
+    checkSequences(
+      this.config,
+      pairs.flatMap(({ chosen, rejected }) => [chosen, rejected]),
+    );
+    const sums = { loss: 0, rewards_chosen: 0, rewards_rejected: 0, rewards_accuracies: 0, logps_chosen: 0, logps_rejected: 0 };
+    const total = (values: ArrayLike<number>) => Array.from(values).reduce((sum, x) => sum + x, 0);
+    for (const { chosen, rejected } of pairs) {
+      throwIfStopped(signal);
+      const [better, worse] = [chosen, rejected].map((sequence) => {
+        const state = this.forward(sequence, this.use(actor.weights, lora));
+        const head = this.lossHead(state, sequence, temperature);
+        const first = sequence.prompt_length - 1;
+        return { state, head, first, logprob: total(head.logprob.subarray(first)), refLogprob: total(sequence.ref_logprobs) };
+      }) as [CpuScored, CpuScored];
+      const loss = dpoLossReference(better, worse, beta);
+      for (const [{ state, head, first }, slope] of [
+        [better, loss.dChosen],
+        [worse, -loss.dChosen],
+      ] as const) {
+        const dLogprob = new Float64Array(head.logprob.length).fill(slope / pairs.length, first);
+        this.backward(state, head, dLogprob, new Float64Array(dLogprob.length), actor.gradients);
+      }
+      sums.loss += loss.loss;
+      sums.rewards_chosen += loss.rewardChosen;
+      sums.rewards_rejected += loss.rewardRejected;
+      sums.rewards_accuracies += Number(loss.rewardChosen > loss.rewardRejected);
+      sums.logps_chosen += better.logprob;
+      sums.logps_rejected += worse.logprob;
+      await breathe();
+    }
+    this.step(actor, step);
+    const means = Object.fromEntries(Object.entries(sums).map(([name, sum]) => [name, sum / pairs.length])) as typeof sums;
+    return { ...means, rewards_margins: means.rewards_chosen - means.rewards_rejected, pairs: pairs.length, grad_norm: actor.norm };
+  }
+
   async checkpoint(): Promise<PolicyCheckpoint> {
     const { attached } = this;
     if (!attached) return { lora: undefined, phase: 'base', tensors: {}, counters: {} };
@@ -495,14 +558,15 @@ export class CpuPolicy implements Policy {
       lora: attached.lora,
       phase: attached.phase,
       tensors,
-      counters: { policy_steps: attached.actor.steps, critic_steps: attached.critic.steps },
+      counters: { policy_steps: attached.actor.steps, critic_steps: attached.critic?.steps ?? 0 },
     };
   }
 
   async restore({ lora, phase, tensors, counters }: PolicyCheckpoint): Promise<void> {
     this.attached = undefined;
     if (!lora || phase === 'base') return;
-    const attached = this.attach(lora, allocateCpu(adapterRegions(this.config, lora.rank, phase === 'prm')), phase);
+    const weights = allocateCpu(adapterRegions(this.config, lora.rank, phase === 'prm'));
+    const attached = this.attach(lora, weights, phase, phase === 'rl' && tensors.critic ? this.criticOf(weights) : undefined);
     for (const [name, regions] of Object.entries(savedRegions(attached))) {
       const tensor = tensors[name];
       if (tensor?.length !== flatten(regions).length) {
@@ -515,7 +579,7 @@ export class CpuPolicy implements Policy {
       for (const values of regions.values()) values.set(tensor.subarray(at, (at += values.length)));
     }
     attached.actor.steps = counters.policy_steps ?? 0;
-    attached.critic.steps = counters.critic_steps ?? 0;
+    if (attached.critic) attached.critic.steps = counters.critic_steps ?? 0;
   }
 
   async exportAdapter(): Promise<AdapterExport> {

@@ -4,6 +4,8 @@ import { Seed } from '../base/random.ts';
 import type {
   AdapterExport,
   AdapterName,
+  DpoBatch,
+  DpoMetrics,
   FrozenAdapter,
   GenerateRequest,
   Generation,
@@ -36,17 +38,17 @@ import { ParameterSet } from './parameters.ts';
 import { readPeftAdapter, writePeftAdapter } from './peft.ts';
 import { Pooler } from './pooler.ts';
 import { prmStep, scoreSteps } from './prm.ts';
-import { checkAdapterName, frozenAdapter, noValueHead, notForReward } from './requests.ts';
+import { checkAdapterName, checkPairs, checkRl, frozenAdapter, noValueHead, notForReward } from './requests.ts';
 import { type Role, type TrainedRole, Trainer } from './trainer.ts';
 
-/** What a policy holds once an adapter is attached; reference and critic are there from beginRl on. */
+/** What a policy holds once an adapter is attached; the reference means something from beginRl on. */
 interface Adapters {
   readonly lora: LoraConfig;
   readonly policy: ParameterSet;
   readonly policyOptimizer: Optimizer;
   readonly reference: ParameterSet;
-  readonly critic: ParameterSet;
-  readonly criticOptimizer: Optimizer;
+  /** Of algorithms that have one, from beginRl on. */
+  critic: Critic | undefined;
   /** In `prm` the policy has a value head. */
   phase: 'sft' | 'rl' | 'prm';
 }
@@ -55,6 +57,11 @@ interface Adapters {
 interface FrozenWeights {
   readonly lora: LoraConfig;
   readonly weights: ParameterSet;
+}
+
+interface Critic {
+  readonly weights: ParameterSet;
+  readonly optimizer: Optimizer;
 }
 
 const BASE: Role = { key: 'base', adapter: undefined };
@@ -168,32 +175,51 @@ export class GpuPolicy implements Policy {
     return this.trainer.sftStep(batch, step, this.actor(), { rate: lora.dropout, seed }, signal);
   }
 
-  async beginRl(seed: SeedWords): Promise<void> {
+  async beginRl(seed: SeedWords, options: { critic: boolean } = { critic: true }): Promise<void> {
     const adapters = this.attached();
     if (adapters.phase === 'prm') throw notForReward('RL trains a policy');
     adapters.reference.copyFrom(adapters.policy);
-    adapters.critic.copyFrom(adapters.policy);
-    adapters.critic.write('value.weight', initialValueHead(this.engine.config, Seed.words(seed)));
-    adapters.critic.write('value.bias', new Float32Array(1));
     adapters.policyOptimizer.reset();
-    adapters.criticOptimizer.reset();
+    if (options.critic) {
+      const { weights, optimizer } = (adapters.critic ??= await this.allocateCritic(adapters.lora));
+      weights.copyFrom(adapters.policy);
+      weights.write('value.weight', initialValueHead(this.engine.config, Seed.words(seed)));
+      weights.write('value.bias', new Float32Array(1));
+      optimizer.reset();
+    } else {
+      await this.releaseCritic(adapters);
+    }
     adapters.phase = 'rl';
   }
 
-  ppoUpdate(
+  async ppoUpdate(
     batch: PpoBatch & { sampling_logprobs?: readonly Float32Array[] },
     config: PpoConfig,
     options: { details?: boolean } = {},
     signal?: AbortSignal,
   ): Promise<PpoResult> {
-    const { lora, phase, critic, criticOptimizer } = this.attached();
-    if (phase !== 'rl') throw new InputError('PPO has no reference and no critic yet.', 'Call beginRl first.');
+    const { lora, phase, critic } = this.attached();
+    checkRl(phase, config, critic !== undefined);
     const roles = {
       actor: this.actor(),
       reference: this.role('reference'),
-      critic: { key: 'critic', adapter: adapterUse(critic, lora), optimizer: criticOptimizer, trains: 'adapter' } satisfies TrainedRole,
+      critic:
+        config.advantage_estimator === 'gae'
+          ? ({
+              key: 'critic',
+              adapter: adapterUse(critic!.weights, lora),
+              optimizer: critic!.optimizer,
+              trains: 'adapter',
+            } satisfies TrainedRole)
+          : undefined,
     };
     return this.trainer.ppoUpdate(batch, config, roles, options.details ?? false, signal);
+  }
+
+  async dpoStep(batch: DpoBatch, step: OptimizerStep, signal?: AbortSignal): Promise<DpoMetrics> {
+    if (this.attached().phase === 'prm') throw notForReward('DPO trains a policy');
+    checkPairs(batch.pairs);
+    return this.trainer.dpoStep(batch, step, this.actor(), signal);
   }
 
   async checkpoint(): Promise<PolicyCheckpoint> {
@@ -205,7 +231,7 @@ export class GpuPolicy implements Policy {
       lora: adapters.lora,
       phase: adapters.phase,
       tensors,
-      counters: { policy_steps: adapters.policyOptimizer.steps, critic_steps: adapters.criticOptimizer.steps },
+      counters: { policy_steps: adapters.policyOptimizer.steps, critic_steps: adapters.critic?.optimizer.steps ?? 0 },
     };
   }
 
@@ -215,6 +241,8 @@ export class GpuPolicy implements Policy {
       return;
     }
     const adapters = await this.allocateAdapters(lora, phase);
+    if (phase === 'rl' && tensors.critic) adapters.critic ??= await this.allocateCritic(lora);
+    else await this.releaseCritic(adapters);
     for (const [name, set] of Object.entries(savedSets(adapters))) {
       const tensor = tensors[name];
       if (tensor?.length !== set.length) {
@@ -227,9 +255,10 @@ export class GpuPolicy implements Policy {
       set.writeAll(Float32Array.from(tensor));
     }
     adapters.policyOptimizer.gradients.clear();
-    adapters.criticOptimizer.gradients.clear();
     adapters.policyOptimizer.steps = counters.policy_steps ?? 0;
-    adapters.criticOptimizer.steps = counters.critic_steps ?? 0;
+    if (!adapters.critic) return;
+    adapters.critic.optimizer.gradients.clear();
+    adapters.critic.optimizer.steps = counters.critic_steps ?? 0;
   }
 
   async exportAdapter(): Promise<AdapterExport> {
@@ -285,9 +314,9 @@ export class GpuPolicy implements Policy {
       const { weights, lora } = frozenAdapter(this.frozen, name);
       return { key: frozenKey(name), adapter: adapterUse(weights, lora) };
     }
-    const { lora, phase, ...sets } = this.attached();
+    const { lora, phase, policy, reference } = this.attached();
     if (name === 'reference' && phase !== 'rl') throw new InputError('The reference is not frozen yet.', 'Call beginRl first.');
-    return { key: name, adapter: adapterUse(sets[name], lora) };
+    return { key: name, adapter: adapterUse(name === 'policy' ? policy : reference, lora) };
   }
 
   private actor(): TrainedRole {
@@ -301,7 +330,6 @@ export class GpuPolicy implements Policy {
     if (old && JSON.stringify(old.lora) === JSON.stringify(lora) && (old.phase === 'prm') === isPrm) {
       for (const set of Object.values(savedSets(old))) set.clear();
       old.policyOptimizer.reset();
-      old.criticOptimizer.reset();
       old.phase = phase;
       return old;
     }
@@ -311,40 +339,46 @@ export class GpuPolicy implements Policy {
       ParameterSet.allocate(engine.gpu, name, adapterRegions(engine.config, lora.rank, valueHead));
     const policy = await allocate('policy', isPrm);
     const reference = await allocate('reference', false);
-    const critic = await allocate('critic', true);
-    this.adapters = {
-      lora,
-      policy,
-      reference,
-      critic,
-      policyOptimizer: await Optimizer.create(engine, 'policy', policy),
-      criticOptimizer: await Optimizer.create(engine, 'critic', critic),
-      phase,
-    };
+    const policyOptimizer = await Optimizer.create(engine, 'policy', policy);
+    this.adapters = { lora, policy, reference, policyOptimizer, critic: undefined, phase };
     return this.adapters;
+  }
+
+  private async allocateCritic({ rank }: LoraConfig): Promise<Critic> {
+    const { engine } = this;
+    const weights = await ParameterSet.allocate(engine.gpu, 'critic', adapterRegions(engine.config, rank, true));
+    return { weights, optimizer: await Optimizer.create(engine, 'critic', weights) };
+  }
+
+  private async releaseCritic(adapters: Adapters): Promise<void> {
+    const { critic } = adapters;
+    if (!critic) return;
+    adapters.critic = undefined;
+    await this.engine.gpu.idle();
+    await this.engine.dropProgramsMatching((key) => key.startsWith('critic '));
+    await critic.optimizer.release();
+    critic.weights.release();
   }
 
   private async releaseAdapters(): Promise<void> {
     const { adapters } = this;
     if (!adapters) return;
     this.adapters = undefined;
+    await this.releaseCritic(adapters);
     await this.engine.gpu.idle();
-    await this.engine.dropProgramsMatching((key) => /^(policy|reference|critic) /.test(key));
+    await this.engine.dropProgramsMatching((key) => /^(policy|reference) /.test(key));
     await adapters.policyOptimizer.release();
-    await adapters.criticOptimizer.release();
-    for (const set of [adapters.policy, adapters.reference, adapters.critic]) set.release();
+    for (const set of [adapters.policy, adapters.reference]) set.release();
   }
 }
 
-/** Everything that a checkpoint must hold for every later byte to be the same. */
-function savedSets({ policy, reference, critic, policyOptimizer, criticOptimizer }: Adapters): Record<string, ParameterSet> {
+/** Everything that a checkpoint must hold for every later byte to be the same. Before RL a critic is left from an earlier run. */
+function savedSets({ policy, reference, critic, policyOptimizer, phase }: Adapters): Record<string, ParameterSet> {
   return {
     policy,
     reference,
-    critic,
     'policy.m': policyOptimizer.m,
     'policy.v': policyOptimizer.v,
-    'critic.m': criticOptimizer.m,
-    'critic.v': criticOptimizer.v,
+    ...(critic && phase === 'rl' && { critic: critic.weights, 'critic.m': critic.optimizer.m, 'critic.v': critic.optimizer.v }),
   };
 }

@@ -6,6 +6,8 @@ import { alignUp } from '../gpu/device.ts';
 import { LimitError } from '../gpu/errors.ts';
 import { ARENA_SLACK } from '../gpu/program.ts';
 import { lossHeadChunk } from '../nn/loss-head.ts';
+import { hasCritic } from '../rft/algorithms/algorithm.ts';
+import { algorithms } from '../rft/algorithms/registry.ts';
 import { formatRewritePrompt } from '../rft/augment/instruction.ts';
 import type { Config } from '../rft/config.ts';
 import type { ModelConfig } from './config.ts';
@@ -77,6 +79,8 @@ export function checkRegions(config: ModelConfig, limits: Pick<GPUSupportedLimit
 /** How long and how many the sequences of a run are, at most. */
 export interface RunSizes {
   readonly rank: number;
+  /** Whether RL trains one. */
+  readonly critic: boolean;
   /** Tokens of the longest prompt, and of the longest response to it. */
   readonly prompt: number;
   readonly response: number;
@@ -103,6 +107,7 @@ export function runSizes(config: Config, prompt: number, questions: { readonly t
   const rewriting = augment.enabled && augment.rewriter === 'adapter' ? augment.max_new_tokens + formatRewritePrompt('').length : 0;
   return {
     rank: lora.rank,
+    critic: ppo.enabled && hasCritic(algorithms[ppo.algorithm]),
     prompt,
     response: Math.max(rewriting, synthesis.max_new_tokens, ppo.max_new_tokens, evaluation.max_new_tokens),
     prompts: Math.max(
@@ -121,7 +126,7 @@ export function runSizes(config: Config, prompt: number, questions: { readonly t
 export interface MemoryEstimate {
   /** The base model and the table of its rotary positions. */
   readonly weights: number;
-  /** Policy, reference and critic, gradient and two moments for the two of them that are trained, and the frozen ones. */
+  /** Policy, reference and, where the algorithm has one, critic; gradient and two moments for those that are trained; and the frozen ones. */
   readonly adapters: number;
   readonly kv_cache: number;
   /** What programs share while they run; the engine never holds more. */
@@ -135,8 +140,8 @@ export interface MemoryEstimate {
  * logits exist at once, in floats:
  *
  *   weights      every tensor + context head_dim
- *   adapters     5 (sum of w in + r out over the four products of each layer) + 4 (the same + d + 1), and for each frozen one the same
- *                at its own rank, + d + 1 for a value head
+ *   adapters     5 (sum of w in + r out over the four products of each layer), with a critic + 4 (the same + d + 1), and for each
+ *                frozen one the same at its own rank, + d + 1 for a value head
  *   kv_cache     2 layers (rows + 1) capacity k
  *   activations  1.5 x the largest of
  *     training   T (layers (4 d + 2 q + 2 k + 3 f + heads + 2 + 7 r) + 3 d + f + 16) + max(C vocab, 2 f T)
@@ -153,8 +158,9 @@ export function memoryNeeded(config: ModelConfig, run: RunSizes, device: { softw
   const longest = Math.min(context, run.prompt + run.response);
 
   const adapterBytes = (rank: number, valueHead: boolean) => regionBytes(adapterRegions(config, rank, valueHead));
+  const critic = run.critic ? 4 * adapterBytes(run.rank, true) : 0;
   const frozen = (run.frozen ?? []).reduce((sum, { rank, value_head }) => sum + adapterBytes(rank, value_head), 0);
-  const adapters = 5 * adapterBytes(run.rank, false) + 4 * adapterBytes(run.rank, true) + frozen;
+  const adapters = 5 * adapterBytes(run.rank, false) + critic + frozen;
   const capacity = cacheCapacity(config, longest);
   const rows = Math.min(rowsAtOnce(sizes, config, capacity), run.prompts);
   const kv_cache = 2 * layers * alignUp((rows + 1) * capacity * k * 4);

@@ -1,6 +1,16 @@
 /** Checks and cuts that every Policy applies to what it is asked. */
 import { InputError, shown } from '../base/errors.ts';
-import { type AdapterName, type GenerateRequest, type PpoBatch, type PrmBatch, RESERVED_ADAPTERS, type Sequence } from '../rft/policy.ts';
+import {
+  type AdapterName,
+  type GenerateRequest,
+  type PolicyCheckpoint,
+  type PpoBatch,
+  type PpoConfig,
+  type PreferencePair,
+  type PrmBatch,
+  RESERVED_ADAPTERS,
+  type Sequence,
+} from '../rft/policy.ts';
 import type { ModelConfig } from './config.ts';
 
 /** @throws InputError for a row of tokens that is empty, longer than `most`, or holds tokens that the model does not know. */
@@ -127,4 +137,29 @@ export function split<T>(items: readonly T[], parts: number): T[][] {
   return Array.from({ length: count }, (_, i) =>
     items.slice(Math.floor((i * items.length) / count), Math.floor(((i + 1) * items.length) / count)),
   );
+}
+
+/** @throws InputError for a policy-gradient update before beginRl, or by a critic that beginRl was not asked for. */
+export function checkRl(
+  phase: PolicyCheckpoint['phase'],
+  { advantage_estimator }: Pick<PpoConfig, 'advantage_estimator'>,
+  hasCritic: boolean,
+): void {
+  if (phase !== 'rl') throw new InputError('PPO has no reference and no critic yet.', 'Call beginRl first.');
+  if (advantage_estimator === 'gae' && !hasCritic)
+    throw new InputError('The estimator gae needs a critic and the policy holds none.', 'Call beginRl with a critic, or use returns.');
+}
+
+/** @throws InputError when a response's reference log-probs are not one for each of its tokens. */
+export function checkPairs(pairs: readonly PreferencePair[]): void {
+  for (const [i, pair] of pairs.entries()) {
+    for (const side of ['chosen', 'rejected'] as const) {
+      const { tokens, prompt_length, ref_logprobs } = pair[side];
+      if (ref_logprobs.length === tokens.length - prompt_length) continue;
+      throw new InputError(
+        `Pair ${i} has ${ref_logprobs.length} reference log-probs for the ${tokens.length - prompt_length} tokens of its ${side} response.`,
+        'Score the response with the adapter reference.',
+      );
+    }
+  }
 }

@@ -13,6 +13,7 @@ import {
   KL_ESTIMATORS,
   type Plane,
   type RolloutEntry,
+  dpoAdvantages,
   gae,
   policyLoss,
   rlScalars,
@@ -22,8 +23,11 @@ import {
   valueLoss,
   whiten,
 } from '../nn/rl.ts';
-import { STATISTICS_LENGTH, poolStatistics, ppoMetrics, sftStatistics } from '../nn/statistics.ts';
+import { STATISTICS_LENGTH, dpoStatistics, poolStatistics, ppoMetrics, sftStatistics } from '../nn/statistics.ts';
 import type {
+  DpoBatch,
+  DpoMetrics,
+  LossAggregation,
   OptimizerStep,
   PpoBatch,
   PpoConfig,
@@ -122,7 +126,7 @@ export class Trainer {
    * against the mixture of the token and the teacher's distribution (the reported loss stays that of the tokens).
    */
   async sftStep(
-    batch: SftBatch & { loss_aggregation?: PpoConfig['loss_aggregation']; teacher?: Teacher | undefined },
+    batch: SftBatch & { loss_aggregation?: LossAggregation; teacher?: Teacher | undefined },
     step: OptimizerStep,
     role: TrainedRole,
     dropout: { rate: number; seed: SeedWords },
@@ -170,12 +174,13 @@ export class Trainer {
 
   /**
    * One PPO update: old, reference and value scores, token rewards, GAE, whitening, then clipped policy and value steps over
-   * shuffled minibatches. Formulas: src/rft/advantage.ts and src/rft/losses.ts.
+   * shuffled minibatches. Without a critic (the estimator `returns`) values are 0, and nothing of one runs.
+   * Formulas: src/rft/advantage.ts and src/rft/losses.ts.
    */
   async ppoUpdate(
     batch: PpoBatch & { sampling_logprobs?: readonly Float32Array[] },
     config: PpoConfig,
-    roles: { actor: TrainedRole; reference: Role; critic: TrainedRole },
+    roles: { actor: TrainedRole; reference: Role; critic: TrainedRole | undefined },
     wantDetails: boolean,
     signal?: AbortSignal,
   ): Promise<PpoResult> {
@@ -189,37 +194,71 @@ export class Trainer {
     const all = this.cut(sequences, allRows(sequences), config.micro_batch);
     await this.each(all, await this.scoreProgram(actor, all, pool, 'old_logprobs'), signal);
     await this.each(all, await this.scoreProgram(reference, all, pool, 'ref_logprobs'), signal);
-    await this.each(all, await this.valuesProgram(critic, all, pool), signal);
+    if (critic) await this.each(all, await this.valuesProgram(critic, all, pool), signal);
+    else pool.writePlane('values', sequences, undefined);
     pool.writePlane('token_rewards', sequences, batch.token_rewards);
     if (batch.sampling_logprobs) pool.writePlane('sampling_logprobs', sequences, batch.sampling_logprobs);
     await (await this.advantageProgram(pool)).run(signal);
 
+    const ratioOf = config.surrogate === 'sequence_ratio' ? 'sequence' : 'token';
     const random = new Random(Seed.words(config.seed));
     for (let epoch = 0; epoch < config.ppo_epochs; epoch++) {
       const order = random.shuffle(allRows(sequences));
       for (const part of split(order, config.minibatches)) {
         pool.writeTable(tableEntries(sequences, 'response', rewards, minibatchWeights(sequences, part, config.loss_aggregation)));
         const batches = this.cut(sequences, part, config.micro_batch);
-        await this.each(batches, await this.valueProgram(critic, batches, pool), signal);
-        await critic.optimizer.step(config.critic, signal);
+        if (critic) {
+          await this.each(batches, await this.valueProgram(critic, batches, pool), signal);
+          await critic.optimizer.step(config.critic, signal);
+        }
         if (!config.train_actor) continue;
-        await this.each(batches, await this.policyProgram(actor, batches, pool), signal);
+        await this.each(batches, await this.policyProgram(actor, batches, pool, ratioOf), signal);
         await actor.optimizer.step(config.actor, signal);
       }
     }
     const [row, actorNorm, criticNorm] = await Promise.all([
       this.statisticsRing.read(this.statistics),
       this.normRing.read(actor.optimizer.norm),
-      this.normRing.read(critic.optimizer.norm),
+      critic ? this.normRing.read(critic.optimizer.norm) : undefined,
     ]);
     const metrics = {
       ...ppoMetrics(new Float32Array(row)),
       actor_grad_norm: config.train_actor ? new Float32Array(actorNorm)[0]! : 0,
-      critic_grad_norm: new Float32Array(criticNorm)[0]!,
+      critic_grad_norm: criticNorm ? new Float32Array(criticNorm)[0]! : 0,
     };
+    if (!critic) metrics.explained_variance = 0;
     // Without the sampler's own log-probs there is nothing to compare with.
-    if (!batch.sampling_logprobs) metrics.sampler_gap = 0;
+    if (!batch.sampling_logprobs) Object.assign(metrics, { sampler_gap: 0, sampler_gap_max: 0, sampler_ratio: 1 });
     return wantDetails ? { metrics, details: await this.details(pool, sequences) } : { metrics };
+  }
+
+  /**
+   * One DPO step: the policy scores both responses of each pair, a kernel makes the gradient's coefficients of whole responses, and
+   * the policy program of PPO carries them back. Nothing is read back but the statistics.
+   */
+  async dpoStep(
+    { pairs, beta, temperature, micro_batch }: DpoBatch,
+    step: OptimizerStep,
+    actor: TrainedRole,
+    signal?: AbortSignal,
+  ): Promise<DpoMetrics> {
+    const both = pairs.flatMap(({ chosen, rejected }) => [chosen, rejected]);
+    const pool = await this.load(both, 'response');
+    pool.writeTable(tableEntries(both, 'response', undefined, both.map(() => 1 / pairs.length))); // prettier-ignore
+    pool.writePlane('ref_logprobs', both, both.map(({ ref_logprobs }) => ref_logprobs)); // prettier-ignore
+    this.headScalars.write({ inverse_temperature: 1 / temperature });
+    this.rl.write({ ...PLAIN_POLICY_GRADIENT, dpo_beta: beta });
+    this.engine.gpu.clear(this.statistics);
+    const batches = this.cut(both, allRows(both), micro_batch);
+    await this.each(batches, await this.scoreProgram(actor, batches, pool, 'old_logprobs'), signal);
+    const advantages = await this.engine.program(`dpo pool ${pool.id}`, (b) =>
+      dpoAdvantages(b, { ...poolOf(pool), scalars: this.rl, statistics: this.statistics }),
+    );
+    await advantages.run(signal);
+    await this.each(batches, await this.policyProgram(actor, batches, pool, 'token'), signal);
+    await actor.optimizer.step(step, signal);
+    const [row, norm] = await Promise.all([this.statisticsRing.read(this.statistics), this.normRing.read(actor.optimizer.norm)]);
+    return { ...dpoStatistics(new Float32Array(row)), grad_norm: new Float32Array(norm)[0]! };
   }
 
   private async details(pool: TrainingPool, sequences: readonly Sequence[]): Promise<PpoDetails> {
@@ -236,17 +275,19 @@ export class Trainer {
 
   private writeRlScalars(config: PpoConfig): void {
     this.rl.write({
+      ...PLAIN_POLICY_GRADIENT,
       kl_coef: config.kl_in === 'reward' ? config.kl_coef : 0,
       kl_loss_coef: config.kl_in === 'loss' ? config.kl_coef : 0,
       kl_estimator: KL_ESTIMATORS.indexOf(config.kl_estimator),
       reward_clip: config.reward_clip,
       gamma: config.gamma,
-      lambda: config.lambda,
+      lambda: config.advantage_estimator === 'gae' ? config.lambda : 1,
       whiten: Number(config.whiten_advantages),
       clip_range_low: config.clip_range_low,
       clip_range_high: config.clip_range_high,
       clip_range_value: config.clip_range_value,
       entropy_coef: config.entropy_coef,
+      clipped_weight: Number(config.surrogate === 'clipped_weight'),
     });
   }
 
@@ -281,12 +322,12 @@ export class Trainer {
     });
   }
 
-  private policyProgram(actor: TrainedRole, batches: MicroBatches, pool: TrainingPool): Promise<Program> {
-    return this.engine.program(`${actor.key} policy step ${batches.rows}x${batches.length} pool ${pool.id}`, async (b) => {
+  private policyProgram(actor: TrainedRole, batches: MicroBatches, pool: TrainingPool, ratioOf: 'token' | 'sequence'): Promise<Program> {
+    return this.engine.program(`${actor.key} ${ratioOf} policy step ${batches.rows}x${batches.length} pool ${pool.id}`, async (b) => {
       const micro = await this.micro(batches, pool);
       const state = forward(b, this.engine.trunk, micro, actor.adapter);
       this.lossThrough(b, state, actor, (head) => {
-        policyLoss(b, { ...micro, ...poolOf(pool), scalars: this.rl, ...head, statistics: this.statistics });
+        policyLoss(b, { ...micro, ...poolOf(pool), scalars: this.rl, ratioOf, ...head, statistics: this.statistics });
       });
     });
   }
@@ -356,7 +397,7 @@ export class Trainer {
   private async load(
     sequences: readonly Sequence[],
     lossOn: 'response' | 'sequence',
-    { rewards, aggregation = 'token' }: { rewards?: readonly number[]; aggregation?: PpoConfig['loss_aggregation'] | undefined } = {},
+    { rewards, aggregation = 'token' }: { rewards?: readonly number[]; aggregation?: LossAggregation | undefined } = {},
   ): Promise<TrainingPool> {
     checkSequences(this.engine.config, sequences);
     const pool = await this.fit(sequences);
@@ -436,6 +477,23 @@ export class Trainer {
 /** Sequences that are scored at once. */
 export const SCORE_ROWS = 256;
 
+/** The scalars of a step on given advantages: no penalty, no whitening, and clip ranges that an untouched policy is inside of. */
+const PLAIN_POLICY_GRADIENT = {
+  kl_coef: 0,
+  kl_loss_coef: 0,
+  kl_estimator: 0,
+  reward_clip: 0,
+  gamma: 1,
+  lambda: 1,
+  whiten: 0,
+  clip_range_low: 0.2,
+  clip_range_high: 0.2,
+  clip_range_value: 0.2,
+  entropy_coef: 0,
+  clipped_weight: 0,
+  dpo_beta: 0,
+};
+
 const allRows = (sequences: readonly Sequence[]): number[] => sequences.map((_, row) => row);
 
 export const poolOf = ({ pool, capacity, rollouts, planes }: TrainingPool) => ({ pool, capacity, rollouts, planes });
@@ -456,7 +514,7 @@ function tableEntries(
 }
 
 /** tokenWeights over the rows of a minibatch; 0 for the others. */
-function minibatchWeights(sequences: readonly Sequence[], part: readonly number[], aggregation: PpoConfig['loss_aggregation']): number[] {
+function minibatchWeights(sequences: readonly Sequence[], part: readonly number[], aggregation: LossAggregation): number[] {
   const inside = new Set(part);
   const lengths = sequences.map(({ tokens, prompt_length }, row) => (inside.has(row) ? tokens.length - prompt_length : 0));
   return tokenWeights(aggregation, lengths);

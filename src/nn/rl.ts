@@ -15,7 +15,7 @@ import { type Operand, type ProgramBuilder, type ScalarBlock, groups, scalarBloc
 import { MOMENTS, REGIONS, type Region, accumulateStatistics, seriesMoments } from './statistics.ts';
 
 export const advantageKernels = kernelFamily('advantages', advantagesSource, ['scatter_actions', 'token_rewards', 'gae', 'whiten'], { rl });
-export const lossKernels = kernelFamily('losses', lossesSource, ['policy', 'value', 'sft'], { rl });
+export const lossKernels = kernelFamily('losses', lossesSource, ['policy', 'policy_sequence', 'value', 'sft', 'dpo'], { rl });
 
 /** In the order of the constants in shaders/rl.wgsl. */
 export const PLANES = ['old_logprobs', 'ref_logprobs', 'sampling_logprobs', 'values', 'token_rewards', 'advantages', 'returns'] as const;
@@ -23,7 +23,7 @@ export type Plane = (typeof PLANES)[number];
 
 export const EMPTY_ROW = 0xffff_ffff;
 
-/** Values of the scalars that all RL kernels share; `kl_estimator` is the index in KL_ESTIMATORS, `whiten` is 0 or 1. */
+/** Values of the scalars that all RL kernels share; `kl_estimator` is the index in KL_ESTIMATORS, `whiten` and `clipped_weight` are 0 or 1. */
 export const rlScalars = (gpu: Gpu): Promise<ScalarBlock> => scalarBlock(gpu, lossKernels.policy, 'Scalars');
 export const KL_ESTIMATORS = ['k1', 'k2', 'k3'] as const;
 
@@ -125,27 +125,38 @@ export function lossKernel(
   { rows, length, statistics }: Pick<MicroBatch, 'rows' | 'length'> & { statistics: Operand },
   params: Readonly<Record<string, number>>,
   bind: Readonly<Record<string, Operand>>,
+  grid: [number, number?] = groups(rows * length, 64),
 ): void {
   const positions = rows * length;
   const contributions = b.tensor(`${region} contributions`, [positions, REGIONS[region].entries.length]);
-  b.dispatch(kernel, { params: { rows, length, ...params }, bind: { ...bind, contributions }, grid: groups(positions, 64) });
+  b.dispatch(kernel, { params: { rows, length, ...params }, bind: { ...bind, contributions }, grid });
   accumulateStatistics(b, { positions, region, contributions, statistics });
 }
 
 /**
  * Clipped surrogate, KL term and entropy bonus of a micro-batch: logprob and entropy [rows, length] as they are now, against
  * the planes old_logprobs, ref_logprobs and advantages. Overwrites dLogprob and dEntropy [rows, length], the coefficients of
- * the loss head (exact zeros off the actions), and adds to the statistics.
- * Scalars: clip_range_low, clip_range_high, kl_loss_coef, kl_estimator, entropy_coef.
+ * the loss head (exact zeros off the actions), and adds to the statistics. The ratio is each token's own, or with
+ * `ratioOf: 'sequence'` that of its whole response.
+ * Scalars: clip_range_low, clip_range_high, clipped_weight (of tokens), kl_loss_coef, kl_estimator, entropy_coef.
  */
 export function policyLoss(
   b: ProgramBuilder,
   args: Pool &
-    MicroBatch & { scalars: Operand; logprob: Operand; entropy: Operand; dLogprob: Operand; dEntropy: Operand; statistics: Operand },
+    MicroBatch & {
+      scalars: Operand;
+      ratioOf: 'token' | 'sequence';
+      logprob: Operand;
+      entropy: Operand;
+      dLogprob: Operand;
+      dEntropy: Operand;
+      statistics: Operand;
+    },
 ): void {
-  const { pool, capacity, rollouts, planes, rowOf, scalars, logprob, entropy, dLogprob, dEntropy } = args;
+  const { pool, capacity, rollouts, planes, rows, rowOf, scalars, ratioOf, logprob, entropy, dLogprob, dEntropy } = args;
   const bind = { scalars, row_of: rowOf, rollouts, planes, logprob, entropy, d_logprob: dLogprob, d_entropy: dEntropy };
-  lossKernel(b, lossKernels.policy, 'policy', args, { pool, capacity }, bind);
+  if (ratioOf === 'token') lossKernel(b, lossKernels.policy, 'policy', args, { pool, capacity }, bind);
+  else lossKernel(b, lossKernels.policy_sequence, 'policy', args, { pool, capacity }, bind, [Math.ceil(rows / 64)]);
 }
 
 /**
@@ -167,4 +178,19 @@ export function sftLoss(
 ): void {
   const { rollouts, rowOf, logprob, dLogprob, dEntropy } = args;
   lossKernel(b, lossKernels.sft, 'sft', args, {}, { row_of: rowOf, rollouts, logprob, d_logprob: dLogprob, d_entropy: dEntropy });
+}
+
+/**
+ * DPO on a pool of pairs (rows 2 i and 2 i + 1): old_logprobs, the policy's own at this moment, and ref_logprobs -> advantages, whose
+ * policyLoss (ratio 1, no penalties) is the gradient of the DPO loss; and adds to the statistics. Scalar: dpo_beta.
+ */
+export function dpoAdvantages(b: ProgramBuilder, args: Pool & { scalars: Operand; statistics: Operand }): void {
+  const { pool, capacity, rollouts, planes, scalars, statistics } = args;
+  const contributions = b.tensor('dpo contributions', [pool, REGIONS.dpo.entries.length]);
+  b.dispatch(lossKernels.dpo, {
+    params: { pool, capacity },
+    bind: { scalars, rollouts, planes, contributions },
+    grid: [Math.ceil(pool / 64)],
+  });
+  accumulateStatistics(b, { positions: pool, region: 'dpo', contributions, statistics });
 }

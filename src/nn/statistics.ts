@@ -20,7 +20,7 @@ export const statisticsKernels = kernelFamily(
  * Series over the actions of the pool, in the order of shaders/statistics.wgsl; `residuals` are returns - values.
  * Advantages come first, so that whitening can ask for them alone.
  */
-const SERIES = ['advantages', 'values', 'returns', 'residuals', 'kl', 'kl_k2', 'kl_k3', 'sampler_gap'] as const;
+const SERIES = ['advantages', 'values', 'returns', 'residuals', 'kl', 'kl_k2', 'kl_k3', 'sampler_gap', 'sampler_ratio'] as const;
 type Series = (typeof SERIES)[number];
 
 /** Of one series; `m2` is the sum of squared deviations from the mean. */
@@ -29,14 +29,16 @@ export const MOMENTS = ['count', 'mean', 'm2', 'min', 'max'] as const;
 const POLICY = ['tokens', 'weight', 'loss', 'approx_kl', 'approx_kl_k2', 'clip_low', 'clip_high', 'ratio', 'entropy', 'ratio_max'] as const;
 const VALUE = ['tokens', 'weight', 'loss', 'clip'] as const;
 const SFT = ['tokens', 'loss'] as const;
+const DPO = ['pairs', 'loss', 'rewards_chosen', 'rewards_rejected', 'correct', 'logps_chosen', 'logps_rejected'] as const;
 const PRM = ['steps', 'loss', 'right'] as const;
 
-/** Where each loss adds its contributions: sums over tokens, then maxima (which start at 0). */
+/** Where each loss adds its contributions: sums over tokens (of `dpo` over pairs), then maxima (which start at 0). */
 export const REGIONS = {
   policy: { offset: 0, entries: POLICY, maxima: 1 },
   value: { offset: POLICY.length, entries: VALUE, maxima: 0 },
   sft: { offset: POLICY.length + VALUE.length, entries: SFT, maxima: 0 },
-  prm: { offset: POLICY.length + VALUE.length + SFT.length, entries: PRM, maxima: 0 },
+  dpo: { offset: POLICY.length + VALUE.length + SFT.length, entries: DPO, maxima: 0 },
+  prm: { offset: POLICY.length + VALUE.length + SFT.length + DPO.length, entries: PRM, maxima: 0 },
 } as const;
 export type Region = keyof typeof REGIONS;
 
@@ -127,12 +129,18 @@ export function ppoMetrics(row: Float32Array) {
     entropy: perToken(policy.entropy),
     explained_variance: 1 - variance('residuals') / (variance('returns') + 1e-5),
     values_mean: series('values').mean,
+    values_min: series('values').min,
+    values_max: series('values').max,
     returns_mean: series('returns').mean,
+    returns_min: series('returns').min,
+    returns_max: series('returns').max,
     advantages_mean: advantages.mean,
     advantages_std: Math.sqrt(variance('advantages')),
     advantages_min: advantages.min,
     advantages_max: advantages.max,
     sampler_gap: series('sampler_gap').mean,
+    sampler_gap_max: series('sampler_gap').max,
+    sampler_ratio: series('sampler_ratio').mean,
   };
 }
 
@@ -140,6 +148,22 @@ export function ppoMetrics(row: Float32Array) {
 export function sftStatistics(row: Float32Array): { loss: number; tokens: number } {
   const { tokens, loss } = region(row, REGIONS.sft);
   return { loss: mean(loss, tokens), tokens };
+}
+
+/** The DpoMetrics (src/rft/policy.ts) that a row holds, all but the gradient norm. */
+export function dpoStatistics(row: Float32Array) {
+  const sums = region(row, REGIONS.dpo);
+  const perPair = (sum: number) => mean(sum, sums.pairs);
+  return {
+    loss: perPair(sums.loss),
+    rewards_chosen: perPair(sums.rewards_chosen),
+    rewards_rejected: perPair(sums.rewards_rejected),
+    rewards_margins: perPair(sums.rewards_chosen - sums.rewards_rejected),
+    rewards_accuracies: perPair(sums.correct),
+    logps_chosen: perPair(sums.logps_chosen),
+    logps_rejected: perPair(sums.logps_rejected),
+    pairs: sums.pairs,
+  };
 }
 
 /** Mean binary cross-entropy per step, the number of steps, and the share of them on the right side of 0.5. */

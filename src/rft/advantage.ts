@@ -1,5 +1,5 @@
 /**
- * From rewards to advantages, per response token ("action"): the KL penalty in the reward, generalised advantage estimation and
+ * From rewards to advantages: baselines of a group of responses, the KL penalty in the reward, generalised advantage estimation and
  * whitening. Float64: the reference of the GPU kernels, what the CPU policy runs, and what the explain mode shows.
  * Arrays hold one entry per action of one sequence.
  */
@@ -34,6 +34,45 @@ const KL_ESTIMATORS: Readonly<Record<KlEstimator, (d: number) => [value: number,
 };
 
 /**
+ * What a response's reward is compared with, r_1 ... r_G being the rewards of the responses to its question:
+ *   none           r_i
+ *   leave_one_out  r_i - mean of the others = G / (G - 1) (r_i - mean)    RLOO
+ *   group_mean     r_i - mean                                             Dr. GRPO
+ *   group_norm     (r_i - mean) / (std + 1e-4), std with G - 1            GRPO
+ */
+export type Baseline = 'none' | 'leave_one_out' | 'group_mean' | 'group_norm';
+
+/** Added to the group's standard deviation, as in TRL (verl adds 1e-6, OpenRLHF 1e-9). */
+const GROUP_EPSILON = 1e-4;
+
+/** The rewards of one group less its baseline; all exactly 0 when they are equal. A group that is compared needs two members. */
+export function baselinedRewards(baseline: Baseline, rewards: readonly number[]): number[] {
+  const count = rewards.length;
+  if (baseline === 'none') return [...rewards];
+  if (count < 2) throw new RangeError(`the baseline ${baseline} needs a group of at least 2 rewards, not ${count}`);
+  // Rounding of the mean would leave equal rewards a little off 0, and the division below would blow that up.
+  if (rewards.every((reward) => reward === rewards[0])) return rewards.map(() => 0);
+  const mean = rewards.reduce((sum, reward) => sum + reward, 0) / count;
+  const centred = rewards.map((reward) => reward - mean);
+  if (baseline === 'group_mean') return centred;
+  if (baseline === 'leave_one_out') return centred.map((x) => (count / (count - 1)) * x);
+  const deviation = Math.sqrt(centred.reduce((sum, x) => sum + x * x, 0) / (count - 1));
+  return centred.map((x) => x / (deviation + GROUP_EPSILON));
+}
+
+/**
+ * The KL coefficient after an update of `rollouts` responses (Ziegler et al. 2019, eq. 2, as in OpenRLHF):
+ *   kl_coef (1 + clip(kl / target - 1, +-0.2) rollouts / horizon)
+ */
+export function adaptedKlCoef(
+  kl_coef: number,
+  { kl, rollouts }: { kl: number; rollouts: number },
+  { kl_target, kl_horizon }: { kl_target: number; kl_horizon: number },
+): number {
+  return kl_coef * (1 + (clamp(kl / kl_target - 1, -0.2, 0.2) * rollouts) / kl_horizon);
+}
+
+/**
  * rho_t = clip(step reward_t, +-reward_clip) - kl_coef * KL_t, plus clip(reward, +-reward_clip) at the last action (Ziegler et al. 2019,
  * as in OpenRLHF, which has no step rewards). With `kl_in: 'loss'` only the rewards are left.
  */
@@ -62,6 +101,7 @@ export function tokenRewardsReference(
 /**
  * Generalised advantage estimation (Schulman et al. 2015), with V = 0 after the last action:
  *   delta_t = rho_t + gamma V_{t+1} - V_t      A_t = delta_t + gamma lambda A_{t+1}      G_t = A_t + V_t
+ * Without a critic V is 0 and lambda 1, and A_t = G_t = sum over s >= t of gamma^(s-t) rho_s: the estimator `returns`.
  */
 export function gaeReference(
   tokenRewards: ArrayLike<number>,

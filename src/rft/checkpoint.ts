@@ -1,6 +1,7 @@
 /** Where a run stands, whole: a run resumed from here gives the same later events and the same adapter, byte for byte. */
 import { InputError } from '../base/errors.ts';
 import type { AugmentationState } from './augment/augment.ts';
+import type { BestWeights } from './best.ts';
 import { type Config, configDifferences, resolveConfig } from './config.ts';
 import type { EvaluationResult } from './evaluate.ts';
 import type { CheckpointEvent, Stage } from './events.ts';
@@ -15,6 +16,10 @@ export interface PipelineState {
   readonly before?: EvaluationResult;
   readonly augmentation?: AugmentationState;
   readonly synthesis?: SynthesisState;
+  /** Of the stage at hand, where it is watched on held-out questions. */
+  readonly best?: BestWeights;
+  /** Of RL with a KL target: the coefficient of the next update. */
+  readonly kl_coef?: number;
 }
 
 export interface PipelineCheckpoint extends PipelineState {
@@ -26,7 +31,9 @@ export interface PipelineCheckpoint extends PipelineState {
 }
 
 export function checkpointEvent(checkpoint: PipelineCheckpoint): CheckpointEvent {
-  const bytes = Object.values(checkpoint.policy.tensors).reduce((sum, tensor) => sum + tensor.byteLength, 0);
+  const bytes = policiesOf(checkpoint)
+    .flatMap(({ tensors }) => Object.values(tensors))
+    .reduce((sum, tensor) => sum + tensor.byteLength, 0);
   const event = { type: 'checkpoint', stage: checkpoint.stage, step: checkpoint.step, bytes } as const;
   return Object.defineProperty(event, 'checkpoint', { value: checkpoint, enumerable: false }) as CheckpointEvent;
 }
@@ -47,24 +54,41 @@ export function checkResumable(checkpoint: PipelineCheckpoint, config: Config, t
 
 const MAGIC = 'openrft-checkpoint-1\n';
 
+/** The policy as it stands, then the best one, if there is one. */
+const policiesOf = ({ policy, best }: PipelineCheckpoint): PolicyCheckpoint[] => [policy, ...(best ? [best.policy] : [])];
+
+/** In order of their names. */
+const tensorsOf = ({ tensors }: PolicyCheckpoint): [name: string, tensor: Float32Array][] =>
+  Object.entries(tensors).sort(([a], [b]) => (a < b ? -1 : 1));
+
+type PolicyHeader = Omit<PolicyCheckpoint, 'tensors'> & { readonly lengths: Readonly<Record<string, number>> };
+
+function policyHeader(checkpoint: PolicyCheckpoint): PolicyHeader {
+  const { tensors: _, ...rest } = checkpoint;
+  return { ...rest, lengths: Object.fromEntries(tensorsOf(checkpoint).map(([name, { length }]) => [name, length])) };
+}
+
 /**
  * One file: the magic line, the length of the header (u32), the header as JSON, padding to 4 bytes, then the tensors as
- * little-endian floats in the order of the header.
+ * little-endian floats in the order of the header: those of the policy, then those of the best one.
  */
 export function encodeCheckpoint(checkpoint: PipelineCheckpoint): Uint8Array {
-  const { tensors, ...policy } = checkpoint.policy;
-  const names = Object.keys(tensors).sort();
-  const lengths = Object.fromEntries(names.map((name) => [name, tensors[name]!.length]));
-  const head = new TextEncoder().encode(JSON.stringify({ ...checkpoint, policy: { ...policy, lengths } }));
+  const { policy, best, ...rest } = checkpoint;
+  const header: Header = {
+    ...rest,
+    policy: policyHeader(policy),
+    ...(best && { best: { ...best, policy: policyHeader(best.policy) } }),
+  };
+  const head = new TextEncoder().encode(JSON.stringify(header));
+  const tensors = policiesOf(checkpoint).flatMap((state) => tensorsOf(state).map(([, tensor]) => tensor));
   const start = align(MAGIC.length + 4 + head.length);
-  const total = names.reduce((sum, name) => sum + tensors[name]!.byteLength, start);
+  const total = tensors.reduce((sum, { byteLength }) => sum + byteLength, start);
   const out = new Uint8Array(total);
   out.set(new TextEncoder().encode(MAGIC));
   new DataView(out.buffer).setUint32(MAGIC.length, head.length, true);
   out.set(head, MAGIC.length + 4);
   let at = start;
-  for (const name of names) {
-    const tensor = tensors[name]!;
+  for (const tensor of tensors) {
     out.set(new Uint8Array(tensor.buffer, tensor.byteOffset, tensor.byteLength), at);
     at += tensor.byteLength;
   }
@@ -73,8 +97,9 @@ export function encodeCheckpoint(checkpoint: PipelineCheckpoint): Uint8Array {
 
 const align = (bytes: number) => Math.ceil(bytes / 4) * 4;
 
-interface Header extends Omit<PipelineCheckpoint, 'policy'> {
-  readonly policy: Omit<PolicyCheckpoint, 'tensors'> & { readonly lengths: Readonly<Record<string, number>> };
+interface Header extends Omit<PipelineCheckpoint, 'policy' | 'best'> {
+  readonly policy: PolicyHeader;
+  readonly best?: Omit<BestWeights, 'policy'> & { readonly policy: PolicyHeader };
 }
 
 const REMEDY = 'Choose another checkpoint, or start the run again.';
@@ -97,16 +122,22 @@ export function decodeCheckpoint(bytes: Uint8Array): PipelineCheckpoint {
   const cut = () => new InputError(`The checkpoint is cut off: it has only ${bytes.length} bytes.`, REMEDY);
   if (start > bytes.length) throw cut();
   const header = parseHeader(new TextDecoder().decode(bytes.subarray(headStart, headStart + headLength)));
-  const { lengths, ...policy } = header.policy;
-  const total = Object.values(lengths).reduce((sum, length) => sum + length * 4, start);
-  if (total !== bytes.length) throw cut();
+  const { policy, best, ...rest } = header;
+  const lengths = [policy, ...(best ? [best.policy] : [])].flatMap((state) => Object.values(state.lengths));
+  if (lengths.reduce((sum, length) => sum + length * 4, start) !== bytes.length) throw cut();
   let at = start;
-  const tensors = Object.fromEntries(
-    Object.entries(lengths).map(([name, length]) => {
+  const read = ({ lengths, ...state }: PolicyHeader): PolicyCheckpoint => {
+    const tensors = Object.entries(lengths).map(([name, length]) => {
       const from = at;
       at += length * 4;
-      return [name, new Float32Array(bytes.slice(from, at).buffer)];
-    }),
-  );
-  return { ...header, config: resolveConfig(header.config), policy: { ...policy, lora: policy.lora, tensors } };
+      return [name, new Float32Array(bytes.slice(from, at).buffer)] as const;
+    });
+    return { ...state, lora: state.lora, tensors: Object.fromEntries(tensors) };
+  };
+  return {
+    ...rest,
+    config: resolveConfig(header.config),
+    policy: read(policy),
+    ...(best && { best: { ...best, policy: read(best.policy) } }),
+  };
 }

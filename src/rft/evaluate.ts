@@ -1,13 +1,15 @@
 /** Accuracy on the test questions: sampled several times, as the paper does, and once by greedy decoding. */
 import type { Seed } from '../base/random.ts';
+import { baselines } from './baselines.ts';
 import { type Question, phrasingGroup } from './dataset.ts';
-import type { AccuracyComparison, EvaluationStage, EvaluationSummary, RunEvent, SampleEvent } from './events.ts';
+import type { AccuracyComparison, DoneEvent, EvaluationStage, EvaluationSummary, RunEvent, SampleEvent } from './events.ts';
 import { type Grade, type Outcome, type OutcomeCounts, countOutcomes } from './graders/grader.ts';
 import type { AdapterName, Generation } from './policy.ts';
-import { encodePrompts, responseLength, responseText } from './prompts.ts';
+import { responseLength, responseText } from './prompts.ts';
+import type { Prompt } from './retrieve/compose.ts';
+import { stagePrompts } from './retrieve/stage-prompts.ts';
 import { type StageContext, timed } from './stage.ts';
 import { mean, pairedBootstrap, passAtK, wilson } from './statistics.ts';
-import { formatPrompt } from './tasks/format.ts';
 
 /** Responses of one kind to every question; serialisable, so that a checkpoint can hold it. */
 export interface ResponseSet {
@@ -25,6 +27,8 @@ export interface EvaluationResult {
 
 export interface EvaluationJob {
   readonly stage: EvaluationStage;
+  /** Whose questions are asked. */
+  readonly on: 'test' | 'validation';
   readonly adapter: AdapterName;
   /** Updates done, for an evaluation between PPO updates. */
   readonly update?: number;
@@ -43,29 +47,52 @@ export const testQuestions = ({ config, test }: StageContext): readonly Question
 export async function* evaluate(context: StageContext, job: EvaluationJob): AsyncGenerator<RunEvent, EvaluationResult> {
   const { samples_per_question: samples, greedy } = context.config.evaluation;
   const seed = context.seed.derive('evaluate');
-  const total = testQuestions(context).length * (samples + (greedy ? 1 : 0));
+  const { stage, on, update } = job;
+  const questions = on === 'validation' ? context.validation!.questions : testQuestions(context);
+  const prompts = yield* stagePrompts(context, { stage, use: 'evaluation', questions, tell: (update ?? 0) === 0 });
+  const total = questions.length * (samples + (greedy ? 1 : 0));
   // Texts of the likeliest responses are the ones to read; without greedy decoding, those of the first samples.
   const greedySet = greedy
-    ? yield* respond(context, job, { samples: 1, temperature: 0, seed: seed.derive('greedy'), before: 0, total, show: true })
+    ? yield* respond(context, job, {
+        questions,
+        prompts,
+        samples: 1,
+        temperature: 0,
+        seed: seed.derive('greedy'),
+        before: 0,
+        total,
+        show: true,
+      })
     : undefined;
   const sampledSet =
     samples > 0
       ? yield* respond(context, job, {
+          questions,
+          prompts,
           samples,
           temperature: context.config.evaluation.temperature,
           seed: seed.derive('sampled'),
-          before: total - testQuestions(context).length * samples,
+          before: total - questions.length * samples,
           total,
           show: !greedy,
         })
       : undefined;
   const result = { ...(sampledSet && { sampled: sampledSet }), ...(greedySet && { greedy: greedySet }) };
-  const { stage, update } = job;
-  yield { type: 'metric', stage, ...(update === undefined ? {} : { update }), ...summarize(testQuestions(context), result) };
+  yield {
+    type: 'metric',
+    stage,
+    on,
+    ...(update === undefined ? {} : { update }),
+    ...summarize(questions, result),
+    ...(stage !== 'evaluate_during' && { baselines: baselines(questions, context.train.questions) }),
+  };
   return result;
 }
 
 interface Pass {
+  readonly questions: readonly Question[];
+  /** One for each question. */
+  readonly prompts: readonly Prompt[];
   readonly samples: number;
   readonly temperature: number;
   readonly seed: Seed;
@@ -78,8 +105,7 @@ interface Pass {
 async function* respond(context: StageContext, job: EvaluationJob, pass: Pass): AsyncGenerator<RunEvent, ResponseSet> {
   const { policy, grade, onProgress } = context;
   const { stage } = job;
-  const questions = testQuestions(context);
-  const prompts = encodePrompts(policy, questions);
+  const { questions } = pass;
   const jobs = questions.flatMap((_, question) => Array.from({ length: pass.samples }, () => question));
   const right = questions.map(() => 0);
   const outcomes: Outcome[] = [];
@@ -91,7 +117,7 @@ async function* respond(context: StageContext, job: EvaluationJob, pass: Pass): 
     const { result: generations } = await timed(context, () =>
       policy.generate(
         {
-          prompts: chunk.map((question) => prompts[question]!),
+          prompts: chunk.map((question) => pass.prompts[question]!.tokens),
           adapter: job.adapter,
           sampling: { temperature: pass.temperature, top_k: 0, top_p: 1, max_new_tokens: context.config.evaluation.max_new_tokens },
           seed: pass.seed.derive(at / REQUEST_SIZE),
@@ -109,7 +135,7 @@ async function* respond(context: StageContext, job: EvaluationJob, pass: Pass): 
       lengths.push(responseLength(generation));
       const first = (at + i) % pass.samples === 0;
       if (pass.show && first && stage !== 'evaluate_during')
-        yield sampleEvent(stage, questions[question]!, question, generation, text, result);
+        yield sampleEvent(stage, pass.prompts[question]!.text, question, generation, text, result);
     }
     yield progress(Math.min(at + REQUEST_SIZE, jobs.length));
   }
@@ -118,7 +144,7 @@ async function* respond(context: StageContext, job: EvaluationJob, pass: Pass): 
 
 function sampleEvent(
   stage: 'evaluate_before' | 'evaluate_after',
-  asked: Question,
+  prompt: string,
   question: number,
   generation: Generation,
   text: string,
@@ -130,7 +156,7 @@ function sampleEvent(
     stage,
     question,
     sample: 0,
-    prompt: formatPrompt(asked),
+    prompt,
     text,
     reward,
     outcome,
@@ -141,7 +167,15 @@ function sampleEvent(
 
 const shares = ({ right, samples }: ResponseSet): number[] => right.map((count) => count / samples);
 const primary = (result: EvaluationResult): ResponseSet => (result.sampled ?? result.greedy)!;
-const powersOfTwo = (max: number) => Array.from({ length: Math.floor(Math.log2(max)) + 1 }, (_, i) => 2 ** i);
+/** The figure that a run is judged by: the mean over questions of the share of right responses. */
+export const accuracyOf = (result: EvaluationResult): number => mean(shares(primary(result)));
+
+/** The k of pass@k: powers of two up to the number of samples, and that number. */
+export const passLevels = (samples: number): number[] => [
+  ...new Set([...Array.from({ length: Math.floor(Math.log2(samples)) + 1 }, (_, i) => 2 ** i), samples]),
+];
+
+const passAt = ({ samples, right }: ResponseSet, k: number): number[] => right.map((count) => passAtK(samples, count, k));
 
 /** Indices of the test questions of each phrasing group, by the group's name. */
 function groupIndices(questions: readonly Question[]): Map<string, number[]> {
@@ -164,7 +198,7 @@ function summarize(questions: readonly Question[], result: EvaluationResult): Ev
     samples_per_question: main.samples,
     outcomes: main.outcomes,
     ...(result.greedy && { greedy: { accuracy: wilson(mean(shares(result.greedy)), share.length), outcomes: result.greedy.outcomes } }),
-    pass_at: Object.fromEntries(powersOfTwo(main.samples).map((k) => [k, mean(main.right.map((c) => passAtK(main.samples, c, k)))])),
+    pass_at: Object.fromEntries(passLevels(main.samples).map((k) => [k, mean(passAt(main, k))])),
     groups: Object.fromEntries(groups),
     response_length_mean: main.response_length_mean,
   };
@@ -174,6 +208,15 @@ function compareSets(before: ResponseSet, after: ResponseSet, indices: readonly 
   const [x, y] = [before, after].map((set) => indices.map((i) => shares(set)[i]!)) as [number[], number[]];
   const n = indices.length;
   return { before: wilson(mean(x), n), after: wilson(mean(y), n), difference: pairedBootstrap(x, y, seed), n };
+}
+
+function comparePass(before: ResponseSet, after: ResponseSet, seed: Seed): DoneEvent['pass_at'] {
+  return Object.fromEntries(
+    passLevels(before.samples).map((k) => {
+      const [x, y] = [passAt(before, k), passAt(after, k)];
+      return [k, { before: mean(x), after: mean(y), difference: pairedBootstrap(x, y, seed.derive('pass').derive(k)) }];
+    }),
+  );
 }
 
 /** Before against after, in all and by phrasing group: what the run ends with. */
@@ -186,5 +229,6 @@ export function compare(questions: readonly Question[], before: EvaluationResult
     ...(before.greedy && after.greedy && { greedy: compareSets(before.greedy, after.greedy, all, seed) }),
     groups: Object.fromEntries(groups),
     outcomes: { before: x.outcomes, after: y.outcomes },
+    pass_at: comparePass(x, y, seed),
   };
 }

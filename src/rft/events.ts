@@ -3,19 +3,23 @@
  * JSON and carries its stage. Fields that hold time end in `time_ms`; without them two runs of the same seed on the same
  * adapter are equal, byte for byte.
  */
+import type { AlgorithmName } from './algorithms/registry.ts';
 import type { Rejection } from './augment/variations.ts';
+import type { Baselines } from './baselines.ts';
 import type { Config } from './config.ts';
 import type { PipelineCheckpoint } from './checkpoint.ts';
 import type { Label } from './dataset.ts';
 import type { Outcome, OutcomeCounts } from './graders/grader.ts';
-import type { PolicyInfo, PpoMetrics } from './policy.ts';
+import type { PromptDifference } from './prompt-lint.ts';
+import type { PromptUse, RetrievedExample } from './retrieve/compose.ts';
+import type { DpoMetrics, PolicyInfo, PpoMetrics } from './policy.ts';
 import type { Interval } from './statistics.ts';
 
 /** In the order of the run; the paper's Vanilla row is `evaluate_before`. */
 export const STAGES = ['evaluate_before', 'augment', 'synthesize', 'sft', 'ppo', 'evaluate_after'] as const;
 export type Stage = (typeof STAGES)[number];
 
-/** `evaluate_during`: a look at the test set between PPO updates. */
+/** `evaluate_during`: a look at held-out questions between PPO updates, those that `evaluation.during` names. */
 export type EvaluationStage = 'evaluate_before' | 'evaluate_during' | 'evaluate_after';
 
 interface Timed {
@@ -30,7 +34,7 @@ export interface RunStartedEvent extends Timed {
   readonly app_version: string;
   readonly seed: number;
   readonly config: Config;
-  readonly dataset: { readonly train: DatasetRecord; readonly test: DatasetRecord };
+  readonly dataset: { readonly train: DatasetRecord; readonly test: DatasetRecord; readonly validation?: ValidationRecord };
   readonly policy: PolicyInfo;
 }
 
@@ -38,6 +42,12 @@ export interface DatasetRecord {
   readonly name: string;
   readonly questions: number;
   readonly sha256: string;
+}
+
+/** Training questions that nothing is trained on, to choose by. */
+export interface ValidationRecord extends DatasetRecord {
+  /** Their indices in the training set. In all later events the training set is what is left of it. */
+  readonly held_out: readonly number[];
 }
 
 export interface StageEvent extends Timed {
@@ -58,6 +68,8 @@ export interface ProgressEvent extends Timed {
 export interface EvaluationMetricEvent extends Timed, EvaluationSummary {
   readonly type: 'metric';
   readonly stage: EvaluationStage;
+  /** Whose questions were asked. */
+  readonly on: 'test' | 'validation';
   /** Of `evaluate_during`: updates done so far. */
   readonly update?: number;
 }
@@ -70,8 +82,10 @@ export interface EvaluationSummary {
   readonly samples_per_question: number;
   readonly outcomes: OutcomeCounts;
   readonly greedy?: { readonly accuracy: Interval; readonly outcomes: OutcomeCounts };
-  /** pass@k by k: 1, 2, 4 … up to the number of samples. */
+  /** pass@k by k: 1, 2, 4 … and the number of samples; unbiased (Chen et al. 2021). */
   readonly pass_at: Readonly<Record<string, number>>;
+  /** Without a model, on the same questions; left out between updates. */
+  readonly baselines?: Baselines;
   readonly groups: Readonly<Record<string, { readonly accuracy: Interval; readonly n: number }>>;
   readonly response_length_mean: number;
 }
@@ -124,7 +138,9 @@ export interface SynthesisBatchEvent extends Timed {
   readonly stage: 'synthesize';
   /** From 1. */
   readonly batch: number;
+  /** Questions with a right response. */
   readonly solved: number;
+  /** Questions that still want one, or another one. */
   readonly open: number;
   /** For each question tried in this batch, an outcome per try, by first letter: r, w, u or t. */
   readonly tries: readonly { readonly question: number; readonly outcomes: string }[];
@@ -140,10 +156,14 @@ export interface SynthesisSummaryEvent extends Timed {
   readonly fallback: number;
   /** Questions left out, as the fallback is off. */
   readonly dropped: number;
-  /** Responses drawn, over all questions, until each was right or given up. */
+  /** Responses drawn, over all questions, until each had its solutions or was given up. */
   readonly tries: number;
   /** Entry i: questions first right at try i + 1. */
   readonly tries_histogram: readonly number[];
+  /** Entry i: questions with i solutions whose steps differ. */
+  readonly paths_histogram: readonly number[];
+  /** By who answered, `self`, an adapter or `fallback`. */
+  readonly sources: Readonly<Record<string, { readonly examples: number; readonly nll_mean: number }>>;
 }
 
 export interface SftMetricEvent extends Timed {
@@ -156,6 +176,8 @@ export interface SftMetricEvent extends Timed {
   readonly grad_norm: number;
   readonly learning_rate: number;
   readonly tokens: number;
+  /** At the end of an epoch, where examples are held out: their mean negative log-likelihood per target token. */
+  readonly validation_loss?: number;
   readonly train_time_ms: number;
 }
 
@@ -173,13 +195,15 @@ export interface ProcessMetrics {
   readonly no_steps_share: number;
 }
 
-/** The process metrics are there when the config names a process reward model. */
-export interface PpoMetricEvent extends Timed, PpoMetrics, Partial<ProcessMetrics> {
-  readonly type: 'metric';
-  readonly stage: 'ppo';
+/**
+ * What every algorithm of the stage reports of the responses of an update. The process metrics are there when the config names a
+ * process reward model.
+ */
+export interface RolloutMetrics extends Partial<ProcessMetrics> {
   /** Updates done, this one included. */
   readonly update: number;
-  /** Of the whole reward of each rollout, before normalisation and clipping. */
+  readonly algorithm: AlgorithmName;
+  /** Of the whole reward of each rollout, before normalisation, clipping and baseline. */
   readonly reward_mean: number;
   readonly reward_std: number;
   /** Where the grader has parts: the mean reward of each. */
@@ -190,12 +214,24 @@ export interface PpoMetricEvent extends Timed, PpoMetrics, Partial<ProcessMetric
   readonly truncated_share: number;
   /** Share of questions whose rollouts all got the same reward. */
   readonly frac_reward_zero_std: number;
+  /** Shares of questions whose rollouts are all right, none right, or some of each. */
+  readonly frac_all_good: number;
+  readonly frac_all_bad: number;
+  readonly frac_mixed: number;
   readonly response_length_mean: number;
   readonly response_length_min: number;
   readonly response_length_max: number;
+  /** Of the responses that ended by themselves; 0 when none did. */
+  readonly response_length_terminated_mean: number;
   readonly rollouts: number;
-  /** Response tokens of this update. */
+  /** Rollouts that it trained on: fewer than `rollouts` where dynamic sampling left some out. */
+  readonly trained_rollouts: number;
+  /** Response tokens of this update; divided by generate_time_ms, the speed of sampling. */
   readonly tokens: number;
+  /** Mean over the rollouts trained on of the sum of k1 over a response. */
+  readonly kl_sequence: number;
+  /** Weight of the KL penalty in this update. */
+  readonly kl_coef: number;
   readonly actor_learning_rate: number;
   readonly critic_learning_rate: number;
   readonly generate_time_ms: number;
@@ -204,8 +240,38 @@ export interface PpoMetricEvent extends Timed, PpoMetrics, Partial<ProcessMetric
   readonly train_time_ms: number;
 }
 
+interface RlMetric extends Timed, RolloutMetrics {
+  readonly type: 'metric';
+  readonly stage: 'ppo';
+}
+
+/** Of PPO and of everything else that takes policy-gradient steps. */
+export interface PpoMetricEvent extends RlMetric, PpoMetrics {}
+
+/** Measured of an update's rollouts before its first step; see PpoMetrics for the fields. */
+export type ReferenceMetrics = Readonly<
+  Pick<PpoMetrics, 'kl' | 'kl_k2' | 'kl_k3' | 'entropy' | 'sampler_gap' | 'sampler_gap_max' | 'sampler_ratio'>
+>;
+
+export interface ImitationMetrics extends ReferenceMetrics {
+  /** Mean negative log-likelihood per token of the best responses; 0 when there was none. */
+  readonly loss: number;
+  /** Questions with a best response. */
+  readonly kept: number;
+  readonly actor_grad_norm: number;
+}
+
+/** Means over the steps of the update, all 0 when there was no pair; `pairs` is its number of pairs. */
+export interface PreferenceMetrics extends ReferenceMetrics, Omit<DpoMetrics, 'grad_norm'> {
+  readonly actor_grad_norm: number;
+}
+
+export interface RaftMetricEvent extends RlMetric, ImitationMetrics {}
+export interface DpoMetricEvent extends RlMetric, PreferenceMetrics {}
+export type RlMetricEvent = PpoMetricEvent | RaftMetricEvent | DpoMetricEvent;
+
 export type MetricEvent =
-  EvaluationMetricEvent | AugmentMetricEvent | SynthesisBatchEvent | SynthesisSummaryEvent | SftMetricEvent | PpoMetricEvent;
+  EvaluationMetricEvent | AugmentMetricEvent | SynthesisBatchEvent | SynthesisSummaryEvent | SftMetricEvent | RlMetricEvent;
 
 /** A response worth reading. */
 export interface SampleEvent extends Timed {
@@ -223,7 +289,7 @@ export interface SampleEvent extends Timed {
   /** Only at the first sample of a question in its update or stage. */
   readonly prompt?: string;
   readonly text: string;
-  /** Of a rollout of PPO, what its outcome earns under the config's rule; else the grader's. */
+  /** Of a rollout of RL, what its outcome earns under the config's rule; else the grader's. */
   readonly reward: number;
   readonly outcome: Outcome | 'fallback';
   readonly answer?: string;
@@ -233,6 +299,10 @@ export interface SampleEvent extends Timed {
   readonly process_reward?: number;
   readonly step_scores?: readonly StepScore[];
   readonly response_length: number;
+  /** Of `synthesize`: who answered, `self`, an adapter or `fallback`. */
+  readonly source?: string;
+  /** Of `synthesize`: how little the student expects this response, before it learns: mean negative log-likelihood per token. */
+  readonly nll?: number;
   /** Of inspected rollouts: an entry per response token, rounded to four decimals. */
   readonly tokens?: readonly TokenRecord[];
 }
@@ -253,6 +323,49 @@ export interface TokenRecord {
   readonly value?: number;
   readonly advantage?: number;
   readonly return?: number;
+}
+
+/** The end of a stage that was watched on held-out questions: which weights it leaves. */
+export interface BestEvent extends Timed {
+  readonly type: 'best';
+  readonly stage: 'sft' | 'ppo';
+  readonly measure: 'validation_loss' | 'validation_accuracy';
+  /** Of the weights kept. */
+  readonly value: number;
+  /** Steps, or updates, after which they stood so. */
+  readonly step: number;
+  /** Steps done, and those planned: fewer were done where the stage stopped early. */
+  readonly steps: number;
+  readonly total: number;
+}
+
+/** The examples in context of a stage's prompts, told once for each stage. */
+export interface RetrievalEvent extends Timed {
+  readonly type: 'retrieval';
+  readonly stage: Stage | EvaluationStage;
+  readonly use: PromptUse;
+  /** Name of the model whose vectors were compared. */
+  readonly embedder: string;
+  /** Examples asked for. */
+  readonly k: number;
+  readonly questions: readonly {
+    /** Index among the questions of the stage, from 0. */
+    readonly question: number;
+    /** Tokens. */
+    readonly prompt_length: number;
+    /** The most similar first; similarities are rounded to four decimals. */
+    readonly examples: readonly RetrievedExample[];
+  }[];
+}
+
+/** The prompts of SFT, RL and evaluation for the same training questions, compared byte by byte before the first stage. */
+export interface PromptsEvent extends Timed {
+  readonly type: 'prompts';
+  readonly stage: 'run';
+  readonly uses: readonly PromptUse[];
+  /** Training questions compared, from the first. */
+  readonly questions: number;
+  readonly differences: readonly PromptDifference[];
 }
 
 /** `checkpoint` is not enumerable: JSON and structured clones leave it out, so a worker posts it by itself. */
@@ -291,11 +404,26 @@ export interface DoneEvent extends Timed {
   /** By phrasing group, where the test questions name one. */
   readonly groups: Readonly<Record<string, AccuracyComparison>>;
   readonly outcomes: { readonly before: OutcomeCounts; readonly after: OutcomeCounts };
+  /** pass@k by k, as in the evaluations; the difference is paired by question. */
+  readonly pass_at: Readonly<Record<string, { readonly before: number; readonly after: number; readonly difference: Interval }>>;
+  /** Without a model, on the same questions. */
+  readonly baselines: Baselines;
   readonly stage: 'run';
 }
 
 export type RunEvent =
-  RunStartedEvent | StageEvent | ProgressEvent | MetricEvent | RewriteEvent | SampleEvent | CheckpointEvent | WarningEvent | DoneEvent;
+  | RunStartedEvent
+  | StageEvent
+  | ProgressEvent
+  | MetricEvent
+  | RewriteEvent
+  | SampleEvent
+  | BestEvent
+  | RetrievalEvent
+  | PromptsEvent
+  | CheckpointEvent
+  | WarningEvent
+  | DoneEvent;
 
 /** The event as JSON without its time fields: what two runs of one seed have in common. */
 export function withoutTime(event: RunEvent): string {

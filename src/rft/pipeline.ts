@@ -8,6 +8,7 @@ import { Seed } from '../base/random.ts';
 import { augment, augmentedQuestions } from './augment/augment.ts';
 import { EndpointRewriter } from './augment/endpoint.ts';
 import { PolicyRewriter, type Rewriter, TemplateRewriter } from './augment/rewriter.ts';
+import { baselines } from './baselines.ts';
 import { type PipelineCheckpoint, type PipelineState, checkResumable, checkpointEvent } from './checkpoint.ts';
 import type { Config } from './config.ts';
 import { type Dataset, firstQuestions, leakedQuestions } from './dataset.ts';
@@ -15,12 +16,16 @@ import { type EvaluationResult, compare, evaluate, testQuestions } from './evalu
 import { type DatasetRecord, type ProgressEvent, type RunEvent, STAGES, type Stage, type WarningEvent } from './events.ts';
 import { checkQuestions } from './graders/grader.ts';
 import { makeGrader } from './graders/registry.ts';
+import type { Embedder } from './embedder.ts';
 import type { AdapterName, Policy } from './policy.ts';
 import { ppo } from './ppo.ts';
 import { checkPrm } from './reward/judge.ts';
+import { PromptComposer, type Solutions } from './retrieve/compose.ts';
+import { comparedPrompts } from './retrieve/stage-prompts.ts';
 import { sft } from './sft.ts';
+import { holdOut } from './split.ts';
 import { type StageContext, milliseconds } from './stage.ts';
-import { synthesize } from './synthesize.ts';
+import { type SynthesisState, exampleText, synthesize } from './synthesize.ts';
 
 export interface PipelineData {
   readonly train: Dataset;
@@ -37,6 +42,8 @@ export interface PipelineOptions {
   readonly endpointKey?: string;
   /** Name under which the policy holds the adapter that rewrites. */
   readonly rewriterAdapter?: AdapterName;
+  /** all-MiniLM-L6-v2, for examples in context by `icl.embedder` minilm. The run disposes of it. */
+  readonly openEmbedder?: () => Promise<Embedder>;
   /** Live progress inside one call of the policy; no part of the stream. */
   readonly onProgress?: (progress: ProgressEvent) => void;
   /** Milliseconds from any moment, for the time fields. */
@@ -55,8 +62,19 @@ export async function* runPipeline(
 ): AsyncGenerator<RunEvent, void> {
   const now = options.now ?? (() => performance.now());
   const start = now();
-  for await (const event of stages(policy, config, data, { ...options, now })) {
-    yield Object.assign(event, { time_ms: milliseconds(now() - start) });
+  const { openEmbedder } = options;
+  const embedders: Embedder[] = [];
+  const opened = async () => {
+    const embedder = await openEmbedder!();
+    embedders.push(embedder);
+    return embedder;
+  };
+  try {
+    for await (const event of stages(policy, config, data, { ...options, ...(openEmbedder && { openEmbedder: opened }), now })) {
+      yield Object.assign(event, { time_ms: milliseconds(now() - start) });
+    }
+  } finally {
+    for (const embedder of embedders) await embedder.dispose();
   }
 }
 
@@ -64,40 +82,57 @@ type Options = PipelineOptions & { readonly now: () => number };
 
 async function* stages(policy: Policy, config: Config, data: PipelineData, options: Options): AsyncGenerator<RunEvent, void> {
   const { test } = data;
-  const train = await firstQuestions(data.train, config.data.train_questions);
+  const seed = Seed.of(config.seed);
+  const all = await firstQuestions(data.train, config.data.train_questions);
+  const { train, validation, held_out } = await holdOut(config, all, seed);
   const grader = makeGrader(config.grader, config.grader_options);
-  for (const { name, questions } of [train, test]) checkQuestions(grader, name, questions);
+  for (const { name, questions } of [all, test]) checkQuestions(grader, name, questions);
   if (config.ppo.enabled) checkPrm(policy, config);
   const { use_in } = config.augment;
-  const uses = { synthesize: config.sft.enabled && use_in !== 'rl', ppo: config.ppo.enabled && use_in !== 'sft' };
+  const inSft = config.sft.enabled && use_in !== 'rl';
+  // What synthesis solved is what SFT learns.
+  const uses: Partial<Record<Stage, boolean>> = { synthesize: inSft, sft: inSft, ppo: config.ppo.enabled && use_in !== 'sft' };
   const enabled: Record<Stage, boolean> = {
     evaluate_before: true,
-    augment: config.augment.enabled && (uses.synthesize || uses.ppo),
+    augment: config.augment.enabled && Object.values(uses).includes(true),
     synthesize: config.sft.enabled,
     sft: config.sft.enabled,
     ppo: config.ppo.enabled,
     evaluate_after: config.sft.enabled || config.ppo.enabled,
   };
   const rewriter = enabled.augment ? makeRewriter(policy, config.augment, train, options) : undefined;
-  const seed = Seed.of(config.seed);
   let state: PipelineState = { stage: 'evaluate_before', step: 0 };
   if (options.resume) {
-    checkResumable(options.resume, config, train.sha256, test.sha256);
+    checkResumable(options.resume, config, all.sha256, test.sha256);
     await policy.restore(options.resume.policy);
-    const { stage, step, before, augmentation, synthesis } = options.resume;
-    state = { stage, step, ...(before && { before }), ...(augmentation && { augmentation }), ...(synthesis && { synthesis }) };
+    const { stage, step, before, augmentation, synthesis, best, kl_coef } = options.resume;
+    state = {
+      stage,
+      step,
+      ...(before && { before }),
+      ...(augmentation && { augmentation }),
+      ...(synthesis && { synthesis }),
+      ...(best && { best }),
+      ...(kl_coef !== undefined && { kl_coef }),
+    };
   } else {
-    checkHash(config, train);
-    const dataset = { train: datasetRecord(train), test: datasetRecord(test) };
+    checkHash(config, all);
+    const dataset = {
+      train: datasetRecord(all),
+      test: datasetRecord(test),
+      ...(validation && { validation: { ...datasetRecord(validation), held_out } }),
+    };
     yield { type: 'run', stage: 'run', app_version: options.appVersion ?? '', seed: config.seed, config, dataset, policy: policy.info };
-    yield* warnings(train, test);
+    yield* warnings(all, test);
   }
+  const composer = await PromptComposer.open(policy, config, train.questions, options.openEmbedder, options.signal);
+  if (!options.resume) yield* comparedPrompts(composer, config, train.questions, options.signal);
 
   const save = async (stage: Stage, step: number, extra: Partial<PipelineState> = {}) =>
     checkpointEvent({
       version: 1,
       config,
-      train_sha256: train.sha256,
+      train_sha256: all.sha256,
       test_sha256: test.sha256,
       ...(state.before && { before: state.before }),
       ...(state.augmentation && { augmentation: state.augmentation }),
@@ -109,20 +144,22 @@ async function* stages(policy: Policy, config: Config, data: PipelineData, optio
     });
   /** What a stage trains on: the training set, with the variations where they are used. */
   const trainedOn = (stage: Stage): Dataset =>
-    state.augmentation && (stage === 'synthesize' || stage === 'ppo') && uses[stage]
-      ? { ...train, questions: augmentedQuestions(train.questions, state.augmentation) }
-      : train;
+    state.augmentation && uses[stage] ? { ...train, questions: augmentedQuestions(train.questions, state.augmentation) } : train;
   const contextOf = (stage: Stage): StageContext => ({
     policy,
     config,
     train: trainedOn(stage),
     test,
+    validation,
     seed,
     grade: grader.grade,
+    compose: (use, questions) => composer.compose(use, questions, solutionsOf(policy, state.synthesis), options.signal),
+    embedderName: composer.embedderName,
     signal: options.signal,
     now: options.now,
     onProgress: options.onProgress,
     done: state.step,
+    best: state.best,
     save: (step, extra) => save(stage, step, extra),
   });
 
@@ -134,23 +171,35 @@ async function* stages(policy: Policy, config: Config, data: PipelineData, optio
     }
     const context = contextOf(stage);
     if (context.done === 0) yield { type: 'stage', stage, status: 'running' };
-    if (stage === 'evaluate_before') state = { ...state, before: yield* evaluate(context, { stage, adapter: 'base' }) };
+    if (stage === 'evaluate_before') state = { ...state, before: yield* evaluate(context, { stage, on: 'test', adapter: 'base' }) };
     if (stage === 'augment') state = { ...state, augmentation: yield* augment(context, rewriter!, state.augmentation) };
     if (stage === 'synthesize') state = { ...state, synthesis: yield* synthesize(context, state.synthesis) };
     if (stage === 'sft') yield* sft(context, state.synthesis!.examples);
-    if (stage === 'ppo') yield* ppo(context);
-    if (stage === 'evaluate_after') after = yield* evaluate(context, { stage, adapter: 'policy' });
+    if (stage === 'ppo') yield* ppo(context, state.kl_coef);
+    if (stage === 'evaluate_after') after = yield* evaluate(context, { stage, on: 'test', adapter: 'policy' });
     yield { type: 'stage', stage, status: 'done' };
     const next = STAGES[STAGES.indexOf(stage) + 1];
     if (next) {
-      state = { ...state, stage: next, step: 0 };
+      const { best: _, ...rest } = state;
+      state = { ...rest, stage: next, step: 0 };
       yield await save(next, 0);
     }
   }
   // Where nothing was trained, the model after is the model before.
   const before = state.before!;
   const questions = testQuestions(contextOf('evaluate_after'));
-  yield { type: 'done', ...compare(questions, before, after ?? before, seed.derive('bootstrap')), stage: 'run' };
+  yield {
+    type: 'done',
+    ...compare(questions, before, after ?? before, seed.derive('bootstrap')),
+    baselines: baselines(questions, train.questions),
+    stage: 'run',
+  };
+}
+
+/** What the run itself answered right: for each question that has solutions, the first. */
+function solutionsOf(policy: Policy, synthesis: SynthesisState | undefined): Solutions {
+  const solved = (synthesis?.examples ?? []).filter(({ fallback }) => !fallback).reverse();
+  return new Map(solved.map((example) => [example.question, exampleText(policy, example)]));
 }
 
 /** @throws InputError for questions without templates, an adapter that is not there, or an address or a key that can't be one. */

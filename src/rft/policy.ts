@@ -162,11 +162,30 @@ export type KlEstimator = 'k1' | 'k2' | 'k3';
 /** One PPO update on one batch of rollouts. Formulas: src/rft/advantage.ts and src/rft/losses.ts. */
 export interface PpoBatch {
   readonly sequences: readonly Sequence[];
-  /** One scalar per sequence, placed on its last response token. */
+  /** One scalar per sequence, placed on its last response token; an algorithm with a baseline has subtracted it. */
   readonly rewards: readonly number[];
   /** Rewards of single tokens beside them, an entry per response token of each sequence; clipped as they are. */
   readonly token_rewards?: readonly Float32Array[];
 }
+
+/**
+ * Where the advantages of a batch come from, given its token rewards. `gae`: a critic. `returns`: no critic, and so no value: the
+ * advantage of a token is the discounted sum of the token rewards from it on.
+ */
+export type AdvantageEstimator = 'gae' | 'returns';
+
+/**
+ * What the policy loss multiplies the advantages by, w being the ratio of new to old probability (src/rft/losses.ts).
+ * `token_ratio`: w of the token, clipped as in PPO. `sequence_ratio`: the geometric mean of w over the response, clipped.
+ * `clipped_weight`: w clipped and held constant, times the token's log-prob.
+ */
+export type Surrogate = 'token_ratio' | 'sequence_ratio' | 'clipped_weight';
+
+/**
+ * How token losses are averaged: over each sequence and then over sequences, over all tokens at once, or (number) as a sum over each
+ * sequence divided by this constant length, and then over sequences.
+ */
+export type LossAggregation = 'sequence' | 'token' | number;
 
 export interface PpoConfig {
   /** Log-probs are of logits / temperature, the temperature of the rollouts. */
@@ -176,6 +195,8 @@ export interface PpoConfig {
   readonly minibatches: number;
   /** Sequences per forward pass. 0 lets the policy choose. */
   readonly micro_batch: number;
+  readonly advantage_estimator: AdvantageEstimator;
+  readonly surrogate: Surrogate;
   readonly clip_range_low: number;
   readonly clip_range_high: number;
   readonly clip_range_value: number;
@@ -189,17 +210,20 @@ export interface PpoConfig {
   readonly entropy_coef: number;
   /** Rewards are clipped to +- this before the KL penalty is added. */
   readonly reward_clip: number;
-  /** How token losses are averaged: over each sequence and then over sequences, or over all tokens at once. */
-  readonly loss_aggregation: 'sequence' | 'token';
-  /** False during the critic's warm-up. */
+  readonly loss_aggregation: LossAggregation;
+  /** False during the critic's warm-up, and where a batch has nothing to teach. */
   readonly train_actor: boolean;
   readonly actor: OptimizerStep;
+  /** Unused without a critic. */
   readonly critic: OptimizerStep;
   /** Shuffles the sequences into minibatches. */
   readonly seed: SeedWords;
 }
 
-/** Averages over response tokens unless said otherwise; names and definitions follow TRL, OpenRLHF and verl. */
+/**
+ * Averages over response tokens unless said otherwise; names and definitions follow TRL, OpenRLHF and verl. What is measured of a
+ * critic (values, explained variance, losses and norms of it) is 0 where there is none.
+ */
 export interface PpoMetrics {
   policy_loss: number;
   value_loss: number;
@@ -220,7 +244,11 @@ export interface PpoMetrics {
   entropy: number;
   explained_variance: number;
   values_mean: number;
+  values_min: number;
+  values_max: number;
   returns_mean: number;
+  returns_min: number;
+  returns_max: number;
   advantages_mean: number;
   advantages_std: number;
   advantages_min: number;
@@ -229,6 +257,9 @@ export interface PpoMetrics {
   critic_grad_norm: number;
   /** Mean |log-prob at sampling - log-prob of the training kernel|: should be rounding only. */
   sampler_gap: number;
+  sampler_gap_max: number;
+  /** Mean ratio of the training kernel's probability to that at sampling: should be 1 up to rounding. */
+  sampler_ratio: number;
 }
 
 /** Per-token arrays of one update, for the inspector and the explain mode; one entry per response token of each sequence. */
@@ -243,6 +274,45 @@ export interface PpoDetails {
 export interface PpoResult {
   readonly metrics: PpoMetrics;
   readonly details?: PpoDetails;
+}
+
+/** A response and what the frozen reference thinks of its tokens. */
+export interface ReferencedSequence extends Sequence {
+  /** Log-prob of each response token under the reference, at the temperature of the step. */
+  readonly ref_logprobs: Float32Array;
+}
+
+/** Of two responses to one prompt, the better and the worse. */
+export interface PreferencePair {
+  readonly chosen: ReferencedSequence;
+  readonly rejected: ReferencedSequence;
+}
+
+export interface DpoBatch {
+  readonly pairs: readonly PreferencePair[];
+  /** Scale of the implicit reward beta · (log pi - log pi_ref). */
+  readonly beta: number;
+  /** Log-probs are of logits / temperature. */
+  readonly temperature: number;
+  /** Sequences per forward pass. 0 lets the policy choose. */
+  readonly micro_batch: number;
+}
+
+/** Means over the pairs of a step, before the step; the names are TRL's. */
+export interface DpoMetrics {
+  /** -log sigmoid of the margin. */
+  readonly loss: number;
+  /** Implicit rewards of the better and the worse responses, and their difference. */
+  readonly rewards_chosen: number;
+  readonly rewards_rejected: number;
+  readonly rewards_margins: number;
+  /** Share of pairs whose better response has the larger implicit reward. */
+  readonly rewards_accuracies: number;
+  /** Log-probs of whole responses. */
+  readonly logps_chosen: number;
+  readonly logps_rejected: number;
+  readonly pairs: number;
+  readonly grad_norm: number;
 }
 
 /** All trainable state, as bytes: adapters, value head, optimizer moments, step counts. Restoring it restores every later byte. */
@@ -312,15 +382,22 @@ export interface Policy {
   /** One optimizer step of supervised fine-tuning on the adapter `policy`. */
   sftStep(batch: SftBatch, step: OptimizerStep, seed: SeedWords, signal?: AbortSignal): Promise<SftMetrics>;
 
-  /** Freezes a copy of `policy` as `reference`, copies it as the critic's adapter with a fresh value head, resets the optimizers. */
-  beginRl(seed: SeedWords): Promise<void>;
+  /**
+   * Freezes a copy of `policy` as `reference` and resets the optimizer. With a critic (the default), copies `policy` as its adapter,
+   * with a fresh value head and an optimizer; without, none is held.
+   */
+  beginRl(seed: SeedWords, options?: { critic: boolean }): Promise<void>;
 
+  /** @throws InputError before beginRl, and with the estimator `gae` where there is no critic. */
   ppoUpdate(
     batch: PpoBatch & { sampling_logprobs?: readonly Float32Array[] },
     config: PpoConfig,
     options?: { details?: boolean },
     signal?: AbortSignal,
   ): Promise<PpoResult>;
+
+  /** One optimizer step of direct preference optimisation on the adapter `policy` (Rafailov et al. 2023). */
+  dpoStep(batch: DpoBatch, step: OptimizerStep, signal?: AbortSignal): Promise<DpoMetrics>;
 
   checkpoint(): Promise<PolicyCheckpoint>;
   restore(checkpoint: PolicyCheckpoint): Promise<void>;

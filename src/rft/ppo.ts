@@ -1,22 +1,28 @@
 /**
- * Reinforcement learning with PPO (paper, section 2.3): each update samples responses, grades them, has their steps judged, and hands
- * rewards to the policy, which computes advantages and losses where the model lives.
+ * Reinforcement learning with PPO (paper, section 2.3) or another of src/rft/algorithms/: each update samples responses, grades them,
+ * has their steps judged, and hands rewards to the policy, which computes advantages and losses where the model lives.
  */
+import { adaptedKlCoef, baselinedRewards, clamp } from './advantage.ts';
+import { type PolicyGradient, comparesGroups, hasCritic } from './algorithms/algorithm.ts';
+import { algorithms } from './algorithms/registry.ts';
+import { type BestWeights, bestOf, keepBest } from './best.ts';
 import type { Config } from './config.ts';
-import type { Question } from './dataset.ts';
-import { evaluate } from './evaluate.ts';
-import type { PpoMetricEvent, ProcessMetrics, RunEvent, SampleEvent, TokenRecord } from './events.ts';
+import { accuracyOf, evaluate } from './evaluate.ts';
+import type { ImitationMetrics, PreferenceMetrics, ProcessMetrics, RolloutMetrics, RunEvent, SampleEvent, TokenRecord } from './events.ts';
 import { type Grade, countOutcomes } from './graders/grader.ts';
 import { outcomeReward } from './graders/outcome-reward.ts';
-import type { Generation, PpoConfig, PpoDetails, SeedWords } from './policy.ts';
+import { groupShares, groupsOf, isMixed, nothingToLearn, repeatedQuestions, resamplingGaveUp } from './groups.ts';
+import { imitateBest, preferBest } from './offline.ts';
+import type { Generation, PpoConfig, PpoDetails, PpoMetrics, SeedWords } from './policy.ts';
+import { responseLength, responseText } from './prompts.ts';
+import type { Prompt } from './retrieve/compose.ts';
+import { stagePrompts } from './retrieve/stage-prompts.ts';
 import { type JudgedRollout, judgeRollouts } from './reward/judge.ts';
-import { type RolloutReward, rolloutRewards, tokenRewards } from './reward/reward.ts';
-import { encodePrompts, responseLength, responseText } from './prompts.ts';
+import { type RolloutReward, normalisedRewards, rolloutReward, tokenRewards } from './reward/reward.ts';
 import { learningRate } from './schedule.ts';
 import { optimizerStep } from './sft.ts';
 import { type StageContext, checkFinite, checkpointDue, timed } from './stage.ts';
 import { mean, standardDeviation } from './statistics.ts';
-import { formatPrompt } from './tasks/format.ts';
 
 interface Rollout {
   /** Index in the training set. */
@@ -31,48 +37,49 @@ interface Rollout {
 /** A rollout with what it earns, and what the process reward model made of it. */
 type RewardedRollout = Rollout & JudgedRollout & RolloutReward;
 
-/** @throws LabError 'diverged' when a loss or a gradient is not finite, 'prm-not-finite' when a step's score is not. */
-export async function* ppo(context: StageContext): AsyncGenerator<RunEvent, void> {
+/**
+ * @param kl_coef where a resumed run with a KL target stood.
+ * @throws LabError 'diverged' when a loss or a gradient is not finite, 'prm-not-finite' when a step's score is not.
+ */
+export async function* ppo(context: StageContext, kl_coef = context.config.ppo.kl_coef): AsyncGenerator<RunEvent, void> {
   const { policy, config, train } = context;
-  const { updates, actor_learning_rate, critic_learning_rate, freeze_actor_updates } = config.ppo;
+  const { updates, actor_learning_rate, critic_learning_rate, questions_per_update, samples_per_question } = config.ppo;
   const seed = context.seed.derive('ppo');
-  const prompts = encodePrompts(policy, train.questions);
+  const tell = context.done === 0;
+  const prompts = yield* stagePrompts(context, { stage: 'ppo', use: 'rl', questions: train.questions, tell });
+  let { best } = context;
   if (context.done === 0) {
     if (!config.sft.enabled) await policy.attachAdapter(config.lora, context.seed.derive('adapter'));
-    await policy.beginRl(seed.derive('begin'));
-    if (config.evaluation.every > 0) yield* evaluate(context, { stage: 'evaluate_during', adapter: 'policy', update: 0 });
+    await policy.beginRl(seed.derive('begin'), { critic: hasCritic(algorithms[config.ppo.algorithm]) });
+    if (questions_per_update > train.questions.length) yield repeatedQuestions(questions_per_update, train.questions.length);
+    if (config.evaluation.every > 0) best = yield* watch(context, best, 0);
   }
   for (let update = context.done; update < updates; update++) {
-    const { result: sampled, time_ms: generate_time_ms } = await timed(context, () => sampleRollouts(context, prompts, update));
-    const { result: rollouts, time_ms: reward_time_ms } = await timed(context, () => reward(context, sampled));
-    const rewards = rollouts.map(({ reward }) => reward);
+    const { result: drawn, time_ms: generate_time_ms } = await timed(context, () => sampleUpdate(context, prompts, update));
+    const { result: sampled, time_ms: reward_time_ms } = await timed(context, () => reward(context, drawn.sampled));
+    const rollouts = normalisedRewards(drawn.trained.map((i) => sampled[i]!), config); // prettier-ignore
     const rates = {
       actor_learning_rate: learningRate(update, updates, { ...config.ppo, learning_rate: actor_learning_rate }),
       critic_learning_rate: learningRate(update, updates, { ...config.ppo, learning_rate: critic_learning_rate }),
     };
-    const settings = ppoConfig(config.ppo, rates, update >= freeze_actor_updates, seed.derive('update').derive(update));
     const shown = Math.min(config.record.samples, rollouts.length);
     const inspected = Math.min(config.record.inspected, shown);
     const { result, time_ms: train_time_ms } = await timed(context, () =>
-      policy.ppoUpdate(
-        {
-          sequences: rollouts.map(({ generation }) => generation),
-          rewards: rollouts.map(({ terminal }) => terminal),
-          ...(config.prm.credit !== 'terminal' && { token_rewards: rollouts.map(stepRewards) }),
-          sampling_logprobs: rollouts.map(({ generation }) => generation.logprobs),
-        },
-        settings,
-        { details: inspected > 0 },
-        context.signal,
-      ),
+      trainUpdate(context, rollouts, { update, rates, kl_coef, learns: drawn.learns, details: inspected > 0 }),
     );
-    const { policy_loss, value_loss, actor_grad_norm, critic_grad_norm } = result.metrics;
-    checkFinite('ppo', update + 1, { policy_loss, value_loss, actor_grad_norm, critic_grad_norm });
+    checkFinite('ppo', update + 1, result.checked);
+    yield* updateWarnings(context, update, drawn, rollouts);
+    const { kl } = result.metrics;
+    const rewards = sampled.map((rollout) => rollout.reward);
     yield {
-      ...metricHead(update, rewards, result.metrics.kl),
-      ...rolloutMetrics(rollouts, rewards, config.ppo.samples_per_question),
-      ...processMetrics(rollouts),
+      ...metricHead(update, rewards, kl),
+      ...rolloutMetrics(sampled, rewards, samples_per_question),
+      ...processMetrics(sampled),
       ...result.metrics,
+      algorithm: config.ppo.algorithm,
+      trained_rollouts: rollouts.length,
+      kl_sequence: kl * mean(rollouts.map(({ generation }) => responseLength(generation))),
+      kl_coef,
       ...rates,
       generate_time_ms,
       reward_time_ms,
@@ -80,19 +87,41 @@ export async function* ppo(context: StageContext): AsyncGenerator<RunEvent, void
     };
     for (let i = 0; i < shown; i++) {
       yield sampleEvent(
-        context,
         update,
+        prompts,
         rollouts,
         i,
         i < inspected ? tokenRecords(context, rollouts[i]!.generation, result.details, i) : undefined,
       );
     }
+    if (config.ppo.kl_target > 0) kl_coef = adaptedKlCoef(kl_coef, { kl, rollouts: rollouts.length }, config.ppo);
     yield { type: 'progress', stage: 'ppo', done: update + 1, total: updates, unit: 'updates' };
-    if (config.evaluation.every > 0 && (update + 1) % config.evaluation.every === 0 && update + 1 < updates) {
-      yield* evaluate(context, { stage: 'evaluate_during', adapter: 'policy', update: update + 1 });
+    if (watchDue(config, update + 1)) best = yield* watch(context, best, update + 1);
+    if (checkpointDue(context, update + 1, updates)) {
+      yield await context.save(update + 1, { ...(best && { best }), ...(config.ppo.kl_target > 0 && { kl_coef }) });
     }
-    if (checkpointDue(context, update + 1, updates)) yield await context.save(update + 1);
   }
+  if (best) {
+    yield await keepBest(policy, best, { stage: 'ppo', measure: 'validation_accuracy', steps: updates, total: updates });
+  }
+}
+
+/** The test after training follows the last update; an evaluation on other questions is due then as well. */
+function watchDue({ evaluation: { every, during }, ppo: { updates } }: Config, update: number): boolean {
+  if (every === 0) return false;
+  return update < updates ? update % every === 0 : during === 'validation';
+}
+
+/** Evaluates between updates, and says which weights are the best so far; undefined where the last ones are kept whatever comes. */
+async function* watch(
+  context: StageContext,
+  best: BestWeights | undefined,
+  update: number,
+): AsyncGenerator<RunEvent, BestWeights | undefined> {
+  const { policy, config } = context;
+  const on = config.evaluation.during;
+  const result = yield* evaluate(context, { stage: 'evaluate_during', on, adapter: 'policy', update });
+  return config.ppo.keep === 'best' ? bestOf(policy, best, update, accuracyOf(result)) : undefined;
 }
 
 /** Questions come in shuffled passes over the training set, one after the other, cut into updates. */
@@ -115,17 +144,45 @@ export function questionsOfUpdate(seed: StageContext['seed'], questions: number,
   });
 }
 
-/** The responses of one update, those of a question side by side. */
-async function sampleRollouts(context: StageContext, prompts: readonly (readonly number[])[], update: number): Promise<Rollout[]> {
+interface UpdateRollouts {
+  /** All that were drawn. */
+  readonly sampled: readonly Rollout[];
+  /** Indices of those to train on, the responses to a question side by side. */
+  readonly trained: readonly number[];
+  /** Batches drawn, and how many of their questions had responses that differ; only with dynamic sampling. */
+  readonly resampling?: { readonly batches: number; readonly mixed: number };
+  /** False when dynamic sampling found nothing to learn from; then `trained` are there to be measured. */
+  readonly learns: boolean;
+}
+
+/** The rollouts of one update; with dynamic sampling (DAPO), of questions whose responses differ, as far as the batches allowed give them. */
+async function sampleUpdate(context: StageContext, prompts: readonly Prompt[], update: number): Promise<UpdateRollouts> {
+  const { questions_per_update: wanted, samples_per_question: size, resample_batches } = context.config.ppo;
+  const sampled = await sampleRollouts(context, prompts, update, 0);
+  const first = [...sampled.keys()];
+  if (resample_batches === 0) return { sampled, trained: first, learns: true };
+  const mixed = () => groupsOf([...sampled.keys()], size).filter((group) => isMixed(group.map((i) => sampled[i]!)));
+  let batches = 1;
+  for (; batches <= resample_batches && mixed().length < wanted; batches++) {
+    sampled.push(...(await sampleRollouts(context, prompts, update, batches)));
+  }
+  const found = mixed();
+  const learns = found.length > 0;
+  return { sampled, trained: learns ? found.slice(0, wanted).flat() : first, resampling: { batches, mixed: found.length }, learns };
+}
+
+/** A batch of responses, those of a question side by side. Batch 0 is the update's own; dynamic sampling draws more. */
+async function sampleRollouts(context: StageContext, prompts: readonly Prompt[], update: number, batch: number): Promise<Rollout[]> {
   const { policy, config, train, grade, onProgress } = context;
   const { questions_per_update, samples_per_question, temperature, max_new_tokens } = config.ppo;
-  const seed = context.seed.derive('ppo');
+  const stage = context.seed.derive('ppo');
+  const seed = batch === 0 ? stage : stage.derive('resample').derive(batch);
   const asked = questionsOfUpdate(seed, train.questions.length, questions_per_update, update).flatMap((question) =>
     Array.from({ length: samples_per_question }, () => question),
   );
   const generations = await policy.generate(
     {
-      prompts: asked.map((question) => prompts[question]!),
+      prompts: asked.map((question) => prompts[question]!.tokens),
       adapter: 'policy',
       // No top-k or top-p: the old log-probs must be those of the distribution that was sampled from.
       sampling: { temperature, top_k: 0, top_p: 1, max_new_tokens },
@@ -141,50 +198,114 @@ async function sampleRollouts(context: StageContext, prompts: readonly (readonly
   });
 }
 
-/** The rewards of an update, by the outcomes and by the scores of the steps. */
+/** What each rollout earns, by its outcome, by the scores of its steps and by its form. */
 async function reward({ policy, config, signal }: StageContext, rollouts: readonly Rollout[]): Promise<RewardedRollout[]> {
   const generations = rollouts.map(({ generation }) => generation);
   const steps = await judgeRollouts(policy, config, generations, signal);
-  const rewards = rolloutRewards(
-    rollouts.map(({ outcome_reward, generation }, i) => ({
-      outcome_reward,
-      length: responseLength(generation),
+  return rollouts.map((rollout, i) => {
+    const { ends, judged } = steps[i]!;
+    const scored = {
+      outcome_reward: rollout.outcome_reward,
+      length: responseLength(rollout.generation),
       maxLength: config.ppo.max_new_tokens,
-      finished: generation.finished,
-      ends: steps[i]!.ends,
-      ...(steps[i]!.judged && { scores: steps[i]!.judged.scores }),
-    })),
-    config,
-  );
-  return rollouts.map((rollout, i) => ({ ...rollout, ...steps[i]!, ...rewards[i]! }));
+      finished: rollout.generation.finished,
+      ends,
+      ...(judged && { scores: judged.scores }),
+    };
+    return { ...rollout, ...steps[i]!, ...rolloutReward(scored, config) };
+  });
+}
+
+interface UpdateSettings {
+  readonly update: number;
+  readonly rates: { readonly actor_learning_rate: number; readonly critic_learning_rate: number };
+  readonly kl_coef: number;
+  readonly learns: boolean;
+  readonly details: boolean;
+}
+
+interface UpdateResult {
+  readonly metrics: PpoMetrics | ImitationMetrics | PreferenceMetrics;
+  /** Those that say whether training is still among the finite numbers. */
+  readonly checked: Readonly<Record<string, number>>;
+  readonly details?: PpoDetails | undefined;
+}
+
+/** Trains on the rollouts of one update by the config's algorithm. */
+async function trainUpdate(
+  context: StageContext,
+  rollouts: readonly RewardedRollout[],
+  { update, rates, kl_coef, learns, details }: UpdateSettings,
+): Promise<UpdateResult> {
+  const { policy, config } = context;
+  const { freeze_actor_updates, samples_per_question } = config.ppo;
+  const algorithm = algorithms[config.ppo.algorithm];
+  const seed = context.seed.derive('ppo').derive('update').derive(update);
+  const rewards = rollouts.map(({ terminal }) => terminal);
+  if (algorithm.step === 'policy_gradient') {
+    const train_actor = learns && update >= freeze_actor_updates;
+    const { metrics, details: tokens } = await policy.ppoUpdate(
+      {
+        sequences: rollouts.map(({ generation }) => generation),
+        rewards: comparedRewards(algorithm, rewards, config.ppo),
+        ...(config.prm.credit !== 'terminal' && { token_rewards: rollouts.map(stepRewards) }),
+        sampling_logprobs: rollouts.map(({ generation }) => generation.logprobs),
+      },
+      ppoConfig(config.ppo, algorithm, rates, { kl_coef, train_actor, seed }),
+      { details },
+      context.signal,
+    );
+    const { policy_loss, value_loss, actor_grad_norm, critic_grad_norm } = metrics;
+    return { metrics, details: tokens, checked: { policy_loss, value_loss, actor_grad_norm, critic_grad_norm } };
+  }
+  const rewarded = rollouts.map(({ generation, grade }, i) => ({ generation, grade, reward: rewards[i]! }));
+  const offline = {
+    groups: learns ? groupsOf(rewarded, samples_per_question) : [],
+    step: optimizerStep(config.ppo, rates.actor_learning_rate),
+    seed,
+  };
+  const metrics = algorithm.step === 'imitation' ? await imitateBest(context, offline) : await preferBest(context, offline);
+  return { metrics, checked: { loss: metrics.loss, actor_grad_norm: metrics.actor_grad_norm } };
 }
 
 const stepRewards = ({ generation, judged, steps }: RewardedRollout): Float32Array =>
   tokenRewards(generation, judged?.ends.map(({ token }) => token) ?? [], steps);
 
+/** Clipped rewards less the baseline of their group; without a baseline they are left to the policy, which clips them. */
+function comparedRewards({ baseline }: PolicyGradient, rewards: readonly number[], ppo: Config['ppo']): readonly number[] {
+  if (baseline === 'none') return rewards;
+  const clipped = rewards.map((reward) => clamp(reward, -ppo.reward_clip, ppo.reward_clip));
+  return groupsOf(clipped, ppo.samples_per_question).flatMap((group) => baselinedRewards(baseline, group));
+}
+
+/** More than any reward that is clipped and compared: those are not clipped again. */
+const NO_CLIP = 1e9;
+
 function ppoConfig(
   ppo: Config['ppo'],
-  rates: { actor_learning_rate: number; critic_learning_rate: number },
-  train_actor: boolean,
-  seed: SeedWords,
+  { advantage_estimator, baseline, surrogate }: PolicyGradient,
+  rates: UpdateSettings['rates'],
+  { kl_coef, train_actor, seed }: { kl_coef: number; train_actor: boolean; seed: SeedWords },
 ): PpoConfig {
   return {
     temperature: ppo.temperature,
     ppo_epochs: ppo.ppo_epochs,
     minibatches: ppo.minibatches,
     micro_batch: ppo.micro_batch,
+    advantage_estimator,
+    surrogate,
     clip_range_low: ppo.clip_range_low,
     clip_range_high: ppo.clip_range_high,
     clip_range_value: ppo.clip_range_value,
     gamma: ppo.gamma,
     lambda: ppo.lambda,
     whiten_advantages: ppo.whiten_advantages,
-    kl_coef: ppo.kl_coef,
+    kl_coef,
     kl_estimator: ppo.kl_estimator,
     kl_in: ppo.kl_in,
     entropy_coef: ppo.entropy_coef,
-    reward_clip: ppo.reward_clip,
-    loss_aggregation: ppo.loss_aggregation,
+    reward_clip: baseline === 'none' ? ppo.reward_clip : NO_CLIP,
+    loss_aggregation: ppo.loss_aggregation === 'constant' ? ppo.max_new_tokens : ppo.loss_aggregation,
     train_actor,
     actor: optimizerStep(ppo, rates.actor_learning_rate),
     critic: optimizerStep(ppo, rates.critic_learning_rate),
@@ -192,31 +313,49 @@ function ppoConfig(
   };
 }
 
+/** What a reader should know of an update that could teach less than it was to. */
+function* updateWarnings(
+  { config }: StageContext,
+  update: number,
+  { resampling, learns }: UpdateRollouts,
+  rollouts: readonly RewardedRollout[],
+): Generator<RunEvent> {
+  const { questions_per_update, samples_per_question, algorithm } = config.ppo;
+  if (resampling && resampling.mixed < questions_per_update)
+    yield resamplingGaveUp(update + 1, resampling.mixed, questions_per_update, resampling.batches);
+  const alike = groupsOf(rollouts, samples_per_question).every((group) => group.every(({ reward }) => reward === group[0]!.reward));
+  if ((alike || !learns) && comparesGroups(algorithms[algorithm])) yield nothingToLearn(update + 1);
+}
+
 /** What a reader looks for first stands first in the line. */
 const metricHead = (update: number, rewards: readonly number[], kl: number) =>
   ({ type: 'metric', stage: 'ppo', update: update + 1, reward_mean: mean(rewards), kl }) as const;
 
-type RolloutMetrics = Pick<
-  PpoMetricEvent,
+type OfSamples = Pick<
+  RolloutMetrics,
   | 'reward_std'
   | 'sub_rewards'
   | 'accuracy'
   | 'outcomes'
   | 'truncated_share'
   | 'frac_reward_zero_std'
+  | 'frac_all_good'
+  | 'frac_all_bad'
+  | 'frac_mixed'
   | 'response_length_mean'
   | 'response_length_min'
   | 'response_length_max'
+  | 'response_length_terminated_mean'
   | 'rollouts'
   | 'tokens'
 >;
 
-function rolloutMetrics(rollouts: readonly Rollout[], rewards: readonly number[], perQuestion: number): RolloutMetrics {
+function rolloutMetrics(rollouts: readonly Rollout[], rewards: readonly number[], perQuestion: number): OfSamples {
   const outcomes = countOutcomes(rollouts.map(({ grade }) => grade.outcome));
   const lengths = rollouts.map(({ generation }) => responseLength(generation));
   // One grader grades them all, so they have the same parts.
   const names = Object.keys(rollouts[0]?.grade.sub_rewards ?? {});
-  const groups = Array.from({ length: rollouts.length / perQuestion }, (_, g) => rewards.slice(g * perQuestion, (g + 1) * perQuestion));
+  const terminated = rollouts.filter(({ generation }) => generation.finished);
   return {
     reward_std: standardDeviation(rewards),
     ...(names.length > 0 && {
@@ -225,10 +364,12 @@ function rolloutMetrics(rollouts: readonly Rollout[], rewards: readonly number[]
     accuracy: outcomes.right / rollouts.length,
     outcomes,
     truncated_share: outcomes.truncated / rollouts.length,
-    frac_reward_zero_std: mean(groups.map((group) => (group.every((reward) => reward === group[0]) ? 1 : 0))),
+    frac_reward_zero_std: mean(groupsOf(rewards, perQuestion).map((group) => (group.every((reward) => reward === group[0]) ? 1 : 0))),
+    ...groupShares(groupsOf(rollouts, perQuestion)),
     response_length_mean: mean(lengths),
     response_length_min: Math.min(...lengths),
     response_length_max: Math.max(...lengths),
+    response_length_terminated_mean: mean(terminated.map(({ generation }) => responseLength(generation))),
     rollouts: rollouts.length,
     tokens: lengths.reduce((a, b) => a + b, 0),
   };
@@ -249,21 +390,20 @@ function processMetrics(rollouts: readonly RewardedRollout[]): ProcessMetrics | 
 }
 
 function sampleEvent(
-  { train }: StageContext,
   update: number,
+  prompts: readonly Prompt[],
   rollouts: readonly RewardedRollout[],
   i: number,
   tokens: readonly TokenRecord[] | undefined,
 ): SampleEvent {
   const { question, generation, text, grade, outcome_reward, process_reward, judged } = rollouts[i]!;
-  const asked: Question = train.questions[question]!;
   return {
     type: 'sample',
     stage: 'ppo',
     update: update + 1,
     question,
     sample: i,
-    ...(rollouts[i - 1]?.question === question ? {} : { prompt: formatPrompt(asked) }),
+    ...(rollouts[i - 1]?.question === question ? {} : { prompt: prompts[question]!.text }),
     text,
     reward: outcome_reward,
     outcome: grade.outcome,

@@ -7,7 +7,7 @@ import { formatPrompt, formatResponse } from './tasks/format.ts';
 /** @throws InputError when a prompt leaves no room for a response in the model's context. */
 export function encodePrompts({ tokenizer, info }: Policy, questions: readonly Question[]): number[][] {
   return questions.map((question, i) => {
-    const prompt = encodePrompt(tokenizer, question);
+    const prompt = encodePrompt(tokenizer, formatPrompt(question));
     if (prompt.length >= info.context) {
       throw new InputError(
         `Question ${i + 1} has ${prompt.length} tokens, and ${info.model} reads at most ${info.context}, its response included.`,
@@ -20,18 +20,16 @@ export function encodePrompts({ tokenizer, info }: Policy, questions: readonly Q
 
 /** Whether a question leaves room for a response in the model's context. */
 export const fitsContext = ({ tokenizer, info }: Pick<Policy, 'tokenizer' | 'info'>, question: Question): boolean =>
-  encodePrompt(tokenizer, question).length < info.context;
+  encodePrompt(tokenizer, formatPrompt(question)).length < info.context;
 
-/** Tokens of the longest prompt: what a run over these questions has to have room for. */
+/** Tokens of the longest prompt without examples. */
 export const longestPrompt = (tokenizer: Tokenizer, questions: readonly Question[]): number =>
-  questions.reduce((most, question) => Math.max(most, encodePrompt(tokenizer, question).length), 0);
+  questions.reduce((most, question) => Math.max(most, encodePrompt(tokenizer, formatPrompt(question)).length), 0);
 
-const encodePrompt = (tokenizer: Tokenizer, question: Question): number[] => promptTokens(tokenizer, formatPrompt(question));
-
-/** A prompt, with what the model expects before every text. */
-export function promptTokens(tokenizer: Tokenizer, prompt: string): number[] {
-  const text = tokenizer.encode(prompt);
-  return tokenizer.bosId === undefined ? text : [tokenizer.bosId, ...text];
+/** The tokens of a prompt's text, after the begin token where the model expects one. */
+export function encodePrompt(tokenizer: Tokenizer, text: string): number[] {
+  const tokens = tokenizer.encode(text);
+  return tokenizer.bosId === undefined ? tokens : [tokenizer.bosId, ...tokens];
 }
 
 /** The response without its end token and without any other special token. */

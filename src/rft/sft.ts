@@ -1,10 +1,14 @@
 /** Supervised fine-tuning of the adapter on the synthesised responses (paper, section 2.2.2): -log P(S, A | Q). */
 import { InputError } from '../base/errors.ts';
+import { bestOf, keepBest } from './best.ts';
 import type { Config } from './config.ts';
 import type { RunEvent } from './events.ts';
-import type { OptimizerStep } from './policy.ts';
+import type { OptimizerStep, Sequence } from './policy.ts';
+import { stagePrompts } from './retrieve/stage-prompts.ts';
 import { learningRate } from './schedule.ts';
+import { heldOutQuestions } from './split.ts';
 import { type StageContext, checkFinite, checkpointDue, timed } from './stage.ts';
+import { mean } from './statistics.ts';
 import type { SynthesizedExample } from './synthesize.ts';
 
 /** AdamW's settings of one step. */
@@ -20,7 +24,7 @@ export const optimizerStep = (settings: Config['sft'] | Config['ppo'], learning_
 /** @throws InputError when there is nothing to train on; LabError 'diverged' when loss or gradient is not finite. */
 export async function* sft(context: StageContext, examples: readonly SynthesizedExample[]): AsyncGenerator<RunEvent, void> {
   const { policy, config } = context;
-  const { epochs, batch_size, loss_on, micro_batch } = config.sft;
+  const { epochs, batch_size, loss_on, micro_batch, patience } = config.sft;
   if (examples.length === 0) {
     throw new InputError(
       'No training question was answered right, so there is nothing to fine-tune on.',
@@ -28,16 +32,18 @@ export async function* sft(context: StageContext, examples: readonly Synthesized
     );
   }
   const seed = context.seed.derive('sft');
-  const batches = Math.ceil(examples.length / batch_size);
+  const prompted = yield* promptedExamples(context, examples);
+  const { taught, held } = splitExamples(context, examples, prompted);
+  const batches = Math.ceil(taught.length / batch_size);
   const total = epochs * batches;
   if (context.done === 0) await policy.attachAdapter(config.lora, context.seed.derive('adapter'));
+  let { best } = context;
+  let done = context.done;
   for (let step = context.done; step < total; step++) {
     const epoch = Math.floor(step / batches);
     const at = (step % batches) * batch_size;
-    const order = seed.derive('order').derive(epoch).random().shuffle(examples);
-    const sequences = order
-      .slice(at, at + batch_size)
-      .map(({ tokens, prompt_length }) => ({ tokens: Int32Array.from(tokens), prompt_length }));
+    const order = seed.derive('order').derive(epoch).random().shuffle(taught);
+    const sequences = order.slice(at, at + batch_size);
     const learning_rate = learningRate(step, total, config.sft);
     const { result, time_ms } = await timed(context, () =>
       policy.sftStep(
@@ -47,20 +53,58 @@ export async function* sft(context: StageContext, examples: readonly Synthesized
         context.signal,
       ),
     );
+    done = step + 1;
     const { loss, grad_norm, tokens } = result;
-    checkFinite('sft', step + 1, { loss, grad_norm });
+    checkFinite('sft', done, { loss, grad_norm });
+    const validation_loss = held.length > 0 && done % batches === 0 ? await validationLoss(context, held) : undefined;
+    if (validation_loss !== undefined) {
+      checkFinite('sft', done, { validation_loss });
+      best = await bestOf(policy, best, done, -validation_loss);
+    }
     yield {
       type: 'metric',
       stage: 'sft',
-      step: step + 1,
+      step: done,
       epoch: epoch + 1,
       loss,
       grad_norm,
       learning_rate,
       tokens,
+      ...(validation_loss !== undefined && { validation_loss }),
       train_time_ms: time_ms,
     };
-    yield { type: 'progress', stage: 'sft', done: step + 1, total, unit: 'steps' };
-    if (checkpointDue(context, step + 1, total)) yield await context.save(step + 1);
+    yield { type: 'progress', stage: 'sft', done, total, unit: 'steps' };
+    if (best && patience > 0 && done - best.step >= patience * batches) break;
+    if (checkpointDue(context, done, total)) yield await context.save(done, best && { best });
   }
+  if (best) yield await keepBest(policy, best, { stage: 'sft', measure: 'validation_loss', steps: done, total });
+}
+
+/** Held-out examples are of questions that no other example answers. */
+function splitExamples({ config, train, seed }: StageContext, examples: readonly SynthesizedExample[], prompted: readonly Sequence[]) {
+  const share = config.sft.validation_share;
+  if (share === 0) return { taught: prompted, held: [] };
+  const questions = examples.map(({ question }) => train.questions[question]!);
+  const out = new Set(heldOutQuestions(questions, share, seed.derive('sft').derive('validation')));
+  return { taught: prompted.filter((_, i) => !out.has(i)), held: prompted.filter((_, i) => out.has(i)) };
+}
+
+/** Mean negative log-likelihood per target token, over the targets that the loss of training counts; without dropout. */
+async function validationLoss(context: StageContext, sequences: readonly Sequence[]): Promise<number> {
+  const { policy, config, signal } = context;
+  // Nothing precedes the first token of a sequence, so its loss begins with the second.
+  const targets = config.sft.loss_on === 'sequence' ? sequences.map(({ tokens }) => ({ tokens, prompt_length: 1 })) : sequences;
+  const { result } = await timed(context, () => policy.score(targets, { adapter: 'policy', temperature: 1 }, signal));
+  const logprobs = result.flatMap((scores) => [...scores.logprobs]);
+  return -mean(logprobs);
+}
+
+/** Responses as synthesis drew them, after the prompts of SFT: synthesis asks without examples, SFT with them where `icl.in_sft` says so. */
+async function* promptedExamples(context: StageContext, examples: readonly SynthesizedExample[]): AsyncGenerator<RunEvent, Sequence[]> {
+  const { questions } = context.train;
+  const prompts = yield* stagePrompts(context, { stage: 'sft', use: 'sft', questions, tell: context.done === 0 });
+  return examples.map(({ question, tokens, prompt_length }) => {
+    const prompt = prompts[question]!.tokens;
+    return { tokens: Int32Array.of(...prompt, ...tokens.slice(prompt_length)), prompt_length: prompt.length };
+  });
 }

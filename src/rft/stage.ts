@@ -1,21 +1,29 @@
 /** What every stage of a run is given. */
 import { LabError, throwIfStopped } from '../base/errors.ts';
 import type { Seed } from '../base/random.ts';
+import type { BestWeights } from './best.ts';
 import type { PipelineState } from './checkpoint.ts';
 import type { Config } from './config.ts';
-import type { Dataset } from './dataset.ts';
+import type { Dataset, Question } from './dataset.ts';
 import type { CheckpointEvent, ProgressEvent } from './events.ts';
 import type { GradeFunction } from './graders/grader.ts';
 import type { Policy } from './policy.ts';
+import type { Prompt, PromptUse } from './retrieve/compose.ts';
 
 export interface StageContext {
   readonly policy: Policy;
   readonly config: Config;
   readonly train: Dataset;
   readonly test: Dataset;
+  /** Training questions held out of `train`; undefined when nothing is chosen or watched by them. */
+  readonly validation: Dataset | undefined;
   /** The master seed; a stage derives its own by name. */
   readonly seed: Seed;
   readonly grade: GradeFunction;
+  /** The prompts of a use, with what the run's synthesis has solved so far; see PromptComposer. */
+  readonly compose: (use: PromptUse, questions: readonly Question[]) => Promise<Prompt[]>;
+  /** Of the embedder that finds examples; undefined when no prompt shows any. */
+  readonly embedderName: string | undefined;
   readonly signal: AbortSignal | undefined;
   /** Milliseconds, for time fields alone. */
   readonly now: () => number;
@@ -23,6 +31,8 @@ export interface StageContext {
   readonly onProgress: ((progress: ProgressEvent) => void) | undefined;
   /** Steps of this stage that a resumed run has already done. */
   readonly done: number;
+  /** Of a resumed run: the best weights of this stage so far. */
+  readonly best: BestWeights | undefined;
   /** A checkpoint after `step` steps of this stage. */
   readonly save: (step: number, state?: Partial<PipelineState>) => Promise<CheckpointEvent>;
 }

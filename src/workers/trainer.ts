@@ -13,11 +13,12 @@ import { PolicyEmbedder } from '../rft/embedder.ts';
 import type { ProgressEvent, RunEvent } from '../rft/events.ts';
 import type { Policy } from '../rft/policy.ts';
 import { loadNeededAdapters } from '../rft/reward/judge.ts';
-import { longestPrompt } from '../rft/prompts.ts';
 import { runWithRecovery } from '../rft/recovery.ts';
+import { longestComposed } from '../rft/retrieve/compose.ts';
 import { type Answer, answer } from './answer.ts';
 import { DeviceTap } from './device-tap.ts';
 import { DownloadStore } from './download-store.ts';
+import { MiniLmEmbedder } from './embedder-client.ts';
 import { fetchAdapter, fetchModel, folderOfFiles } from './files.ts';
 import type {
   AdapterExport,
@@ -76,7 +77,7 @@ export class Trainer implements TrainerApi {
         await parseDataset(train.name, train.text),
         await parseDataset(test.name, test.text),
       ];
-      const prompt = longestPrompt(model.tokenizer, [...learned, ...tested]);
+      const prompt = longestComposed(config, model.tokenizer, model.config.max_position_embeddings, [...learned, ...tested]);
       const memory = memoryNeeded(model.config, runSizes(config, prompt, { train: learned.length, test: tested.length }), adapter);
       return { name, model_type: model.config.model_type, parameters: parameterCount(model.config), memory };
     });
@@ -141,6 +142,7 @@ export class Trainer implements TrainerApi {
             signal,
             now,
             appVersion,
+            openEmbedder: async () => this.openMiniLm(),
             onProgress: (progress) => outbox.show(progress),
             ...(checkpoint && { resume: checkpoint }),
           }),
@@ -239,6 +241,12 @@ export class Trainer implements TrainerApi {
   private async endEmbedding(): Promise<void> {
     this.embedding?.stop.abort(takenByRun());
     await this.embedding?.done.catch(() => undefined); // Whoever asked for it hears of the error.
+  }
+
+  /** A worker of this worker's own, so that the encoder goes when the run goes; on the CPU, which leaves the GPU to the run. */
+  private openMiniLm(): MiniLmEmbedder {
+    if (!this.model) throw new LabError('no-model', 'No model is loaded.', 'Load a model first.');
+    return new MiniLmEmbedder({ device: 'wasm', base: this.model.request.base }, (message) => this.post(message));
   }
 
   private openPolicy(model: LoadedModel | undefined, options: EngineOptions = {}): Promise<Policy> {

@@ -3,6 +3,7 @@ import { type Config, resolveConfig } from '../../src/rft/config.ts';
 import { type RunEvent, withoutTime } from '../../src/rft/events.ts';
 import { RunRecord } from '../../src/lab/record.ts';
 import { TrainerClient } from '../../src/workers/client.ts';
+import { minilmBytes } from '../../src/workers/minilm-files.ts';
 import type { DataFile, RunRequest, WorkerMessage } from '../../src/workers/protocol.ts';
 
 const base = `${location.origin}/`;
@@ -142,4 +143,24 @@ test('a process reward model that the base doesn’t come with is refused by nam
     remedy: expect.stringContaining('bundled with it') as string,
   });
   expect(trial.record.events).toEqual([]);
+});
+
+test('the sentence encoder finds the examples of a run, in a worker of the training worker', async () => {
+  trial = new Trial();
+  const shown = resolveConfig({
+    ...config,
+    sft: { enabled: false },
+    ppo: { enabled: false },
+    icl: { k: 2, in_evaluation: true, embedder: 'minilm' },
+  });
+  expect(await trial.run({ config: shown })).toBe('done');
+  const found = trial.record.events.find((event) => event.type === 'retrieval')!;
+  expect(found).toMatchObject({ embedder: 'all-MiniLM-L6-v2', k: 2 });
+  for (const { examples } of found.questions) {
+    const [first, second] = examples.map(({ similarity }) => similarity);
+    expect(first).toBeGreaterThanOrEqual(second!);
+    expect(second).toBeGreaterThan(0);
+  }
+  const loading = trial.messages.filter((message) => message.type === 'loading').at(-1);
+  expect(loading?.total).toBe(minilmBytes('wasm'));
 });

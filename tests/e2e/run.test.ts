@@ -105,7 +105,7 @@ test('step, resume, pause, stop within 250 ms, and on from the checkpoint', asyn
   await runBar(page, 'Pause').click();
   await title(page).filter({ hasText: 'Paused' }).waitFor();
   await runBar(page, 'Resume').click();
-  await saysExactly(page, 'Reinforce \\(PPO\\)');
+  await saysExactly(page, 'Reinforce \\(RL\\)');
 
   const ms = await page.evaluate(async () => {
     const shown = document.querySelector('.bar .title')!;

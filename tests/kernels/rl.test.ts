@@ -1,19 +1,27 @@
 import { describe, expect, test } from 'vitest';
 import type { BufferView } from '../../src/gpu/device.ts';
 import {
-  EMPTY_ROW, KL_ESTIMATORS, PLANES, type Plane, gae, planeOffset, planesLength, policyLoss, rlScalars, rolloutTable, scatterActions,
+  EMPTY_ROW, KL_ESTIMATORS, PLANES, type Plane, dpoAdvantages, gae, planeOffset, planesLength, policyLoss, rlScalars, rolloutTable, scatterActions,
   sftLoss, tokenRewards, valueLoss, whiten,
 } from '../../src/nn/rl.ts'; // prettier-ignore
-import { STATISTICS_LENGTH, poolStatistics, ppoMetrics, sftStatistics } from '../../src/nn/statistics.ts';
+import { STATISTICS_LENGTH, dpoStatistics, poolStatistics, ppoMetrics, sftStatistics } from '../../src/nn/statistics.ts';
 import { gaeReference, klEstimate, moments, tokenRewardsReference, whitenReference } from '../../src/rft/advantage.ts';
-import { approxKl, clipRatio, explainedVariance, policyLossReference, tokenWeights, valueLossReference } from '../../src/rft/losses.ts';
+import {
+  approxKl,
+  clipRatio,
+  dpoLossReference,
+  explainedVariance,
+  responseLossReference,
+  tokenWeights,
+  valueLossReference,
+} from '../../src/rft/losses.ts';
 import type { PpoConfig, PpoMetrics } from '../../src/rft/policy.ts';
 import { Bench, POISON, expectClose, normals, random } from './harness.ts';
 
 type Config = Pick<
   PpoConfig,
   | 'clip_range_low' | 'clip_range_high' | 'clip_range_value' | 'gamma' | 'lambda' | 'whiten_advantages' | 'kl_coef' | 'kl_estimator'
-  | 'kl_in' | 'entropy_coef' | 'reward_clip'
+  | 'kl_in' | 'entropy_coef' | 'reward_clip' | 'surrogate'
 >; // prettier-ignore
 
 const config: Config = {
@@ -28,7 +36,9 @@ const config: Config = {
   kl_in: 'reward',
   entropy_coef: 0.01,
   reward_clip: 1.5,
+  surrogate: 'token_ratio',
 };
+const DPO_BETA = 0.3;
 
 const shape = { pool: 16, capacity: 11 };
 /**
@@ -59,6 +69,8 @@ async function scalarsFor(bench: Bench, c: Config) {
     clip_range_high: c.clip_range_high,
     clip_range_value: c.clip_range_value,
     entropy_coef: c.entropy_coef,
+    clipped_weight: Number(c.surrogate === 'clipped_weight'),
+    dpo_beta: DPO_BETA,
   });
   return scalars;
 }
@@ -229,6 +241,7 @@ async function runLosses(p: Record<keyof ReturnType<typeof problem>, Rows>, c: C
     const load = (x: Rows) => bench.input('x', positionsOf(rowOf, x, NaN));
     policyLoss(bench.builder, {
       ...batch,
+      ratioOf: c.surrogate === 'sequence_ratio' ? 'sequence' : 'token',
       logprob: await load(p.logprobs),
       entropy: await load(p.entropy),
       dLogprob: views[0]!,
@@ -246,7 +259,11 @@ describe('losses', () => {
     { ...config, kl_in: 'loss' as const, kl_estimator: 'k1' as const },
     { ...config, kl_in: 'loss' as const, kl_estimator: 'k2' as const, entropy_coef: 0 },
     { ...config, kl_in: 'loss' as const, kl_estimator: 'k3' as const, clip_range_high: 0.2 },
-  ])('coefficients and metrics of PPO match the references ($kl_estimator in the $kl_in)', async (c) => {
+    { ...config, surrogate: 'clipped_weight' as const },
+    { ...config, surrogate: 'clipped_weight' as const, kl_in: 'loss' as const, kl_estimator: 'k3' as const },
+    { ...config, surrogate: 'sequence_ratio' as const, clip_range_low: 0.05, clip_range_high: 0.08 },
+    { ...config, surrogate: 'sequence_ratio' as const, clip_range_low: 0.05, kl_in: 'loss' as const, kl_estimator: 'k3' as const },
+  ])('coefficients and metrics match the references ($surrogate, $kl_estimator in the $kl_in)', async (c) => {
     const p = problem(`losses ${c.kl_estimator}`);
     // Next to both clip bounds, on either side, and past the clamp of the log-ratio.
     const edges = [1 + c.clip_range_high, 1 - c.clip_range_low].flatMap((edge) => [Math.log(edge) - 1e-4, Math.log(edge) + 1e-4]);
@@ -254,8 +271,8 @@ describe('losses', () => {
     p.logprobs[3]![5] = p.old[3]![5]! - 25;
     const { out, outputs, metrics } = await runLosses(p, c, micro);
 
-    const policy = p.logprobs.map((row, r) => Array.from(row, (logprob, t) =>
-      policyLossReference({ logprob, entropy: p.entropy[r]![t]!, oldLogprob: p.old[r]![t]!, refLogprob: p.ref[r]![t]!, advantage: p.advantages[r]![t]! }, c))); // prettier-ignore
+    const policy = p.logprobs.map((row, r) => responseLossReference(Array.from(row, (logprob, t) =>
+      ({ logprob, entropy: p.entropy[r]![t]!, oldLogprob: p.old[r]![t]!, refLogprob: p.ref[r]![t]!, advantage: p.advantages[r]![t]! })), c)); // prettier-ignore
     const value = p.valuesNow.map((row, r) =>
       Array.from(row, (v, t) => valueLossReference(v, p.values[r]![t]!, p.returns[r]![t]!, c.clip_range_value)),
     );
@@ -288,12 +305,18 @@ describe('losses', () => {
       entropy: average(flat(p.entropy)),
       explained_variance: explainedVariance(p.values, p.returns),
       values_mean: moments(p.values).mean,
+      values_min: Math.min(...flat(p.values)),
+      values_max: Math.max(...flat(p.values)),
       returns_mean: moments(p.returns).mean,
+      returns_min: Math.min(...flat(p.returns)),
+      returns_max: Math.max(...flat(p.returns)),
       advantages_mean: advantages.mean,
       advantages_std: Math.sqrt(advantages.variance),
       advantages_min: Math.min(...flat(p.advantages)),
       advantages_max: Math.max(...flat(p.advantages)),
       sampler_gap: average(pairs(p.sampling, (x, r, t) => Math.abs(x - p.old[r]![t]!))),
+      sampler_gap_max: Math.max(...pairs(p.sampling, (x, r, t) => Math.abs(x - p.old[r]![t]!))),
+      sampler_ratio: average(pairs(p.sampling, (x, r, t) => Math.exp(p.old[r]![t]! - x))),
     };
     expect(Object.keys(metrics)).toEqual(Object.keys(expectedMetrics));
     for (const [name, x] of Object.entries(expectedMetrics)) {
@@ -302,7 +325,9 @@ describe('losses', () => {
         `${name}: ${metrics[name as keyof typeof metrics]} for ${x}`,
       ).toBeLessThan(1e-5 * Math.max(1, Math.abs(x)));
     }
-    expect(clip.low > 0 && clip.high > 0 && metrics.value_clip_ratio > 0).toBe(true);
+    // Of the five responses that there are, few have a ratio of their own on either side.
+    const both = c.surrogate === 'sequence_ratio' ? clip.low + clip.high > 0 : clip.low > 0 && clip.high > 0;
+    expect(both && metrics.value_clip_ratio > 0).toBe(true);
   });
 
   test('metrics do not depend on how a batch is cut into micro-batches', async () => {
@@ -320,6 +345,19 @@ describe('losses', () => {
     expect([ratio_mean, ratio_max]).toEqual([1, 1]);
     for (const zero of [kl, kl_k2, kl_k3, approx_kl, approx_kl_k2, clip_ratio, value_clip_ratio, sampler_gap])
       expect(zero).toBeCloseTo(0, 15);
+  });
+
+  test('past the clamp of the log-ratio a whole response has no gradient from the surrogate, and a constant weight keeps its own', async () => {
+    const p = problem('clamped responses');
+    const row = 3;
+    p.advantages[row]!.fill(-1);
+    p.old[row]!.forEach((x, t) => (p.logprobs[row]![t] = x + 25));
+    const coefficients = async (surrogate: Config['surrogate']) => {
+      const { out, outputs } = await runLosses(p, { ...config, surrogate }, [[row]]);
+      return [...out[outputs[0]![0]!]!.slice(...spans[row]!)];
+    };
+    expect(new Set(await coefficients('sequence_ratio'))).toEqual(new Set([0]));
+    for (const x of await coefficients('clipped_weight')) expect(x).toBeCloseTo(weights[row]! * 1.28, 6);
   });
 
   test('past the clamps of log-ratio and KL estimate the gradient is exactly 0', async () => {
@@ -410,6 +448,58 @@ describe('losses', () => {
       expectClose(out[`c ${i}`]!, positionsOf(rowOf, p.logprobs.map((row, r) => row.map(() => -weights[r]!)), 0), 1e-6); // prettier-ignore
       expect([...out[`e ${i}`]!].every((v) => v === 0)).toBe(true);
     });
+  });
+});
+
+describe('direct preference optimisation', () => {
+  /** Rows 2 i and 2 i + 1 are a pair; the second pair is of far apart responses, the third row pair is unused. */
+  const pairSpans = [[3, 8], [4, 5], [0, 10], [2, 11]] as const; // prettier-ignore
+  const pairTable = rolloutTable(7, pairSpans.map(([first, end]) => ({ first, end, weight: 0.5, reward: 0 }))); // prettier-ignore
+  const pairShape = { pool: 7, capacity: 11 };
+  const at = (plane: Plane, row: number, p: number) => planeOffset(plane, pairShape) + row * pairShape.capacity + p;
+
+  test('advantages are the coefficients of the reference, and the statistics are its means', async () => {
+    const rng = random('dpo');
+    const planes = new Float64Array(planesLength(pairShape)).fill(NaN);
+    const sums = pairSpans.map(([first, end], row) => {
+      const sum = { logprob: 0, refLogprob: 0 };
+      for (let p = first; p < end; p++) {
+        planes[at('old_logprobs', row, p)] = Math.fround(-1 - 2 * rng.float());
+        // Far from the reference where h would overflow exp() were it not for the clamp.
+        planes[at('ref_logprobs', row, p)] = Math.fround(planes[at('old_logprobs', row, p)]! + rng.normal() - (row === 3 ? 60 : 0));
+        sum.logprob += planes[at('old_logprobs', row, p)]!;
+        sum.refLogprob += planes[at('ref_logprobs', row, p)]!;
+      }
+      return sum;
+    });
+    const bench = await Bench.open();
+    const statistics = await bench.output('row', STATISTICS_LENGTH, new Float64Array(STATISTICS_LENGTH));
+    const pool = {
+      ...pairShape,
+      rollouts: await bench.input('rollouts', pairTable),
+      planes: await bench.output('planes', planes.length, planes),
+    };
+    dpoAdvantages(bench.builder, { ...pool, scalars: await scalarsFor(bench, config), statistics });
+    const out = await bench.run();
+    const losses = [0, 2].map((row) => dpoLossReference(sums[row]!, sums[row + 1]!, DPO_BETA));
+    pairSpans.forEach(([first, end], row) => {
+      const slope = losses[Math.floor(row / 2)]!.dChosen * (row % 2 === 0 ? -1 : 1);
+      const written = [...out.planes!.slice(at('advantages', row, first), at('advantages', row, end))];
+      expectClose(written, written.map(() => slope), 1e-5); // prettier-ignore
+      expect(out.planes![at('advantages', row, end)]).toBeNaN();
+    });
+    const metrics = dpoStatistics(out.row!);
+    expect(metrics.pairs).toBe(2);
+    expect(metrics.rewards_accuracies).toBe(average(losses.map((x) => Number(x.rewardChosen > x.rewardRejected))));
+    const expected = {
+      loss: average(losses.map(({ loss }) => loss)),
+      rewards_chosen: average(losses.map(({ rewardChosen }) => rewardChosen)),
+      rewards_rejected: average(losses.map(({ rewardRejected }) => rewardRejected)),
+      rewards_margins: average(losses.map((x) => x.rewardChosen - x.rewardRejected)),
+      logps_chosen: average([sums[0]!.logprob, sums[2]!.logprob]),
+      logps_rejected: average([sums[1]!.logprob, sums[3]!.logprob]),
+    };
+    for (const [name, x] of Object.entries(expected)) expect(metrics[name as 'loss'] / x, name).toBeCloseTo(1, 5);
   });
 });
 

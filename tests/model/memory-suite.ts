@@ -36,7 +36,7 @@ export const MEMORY_MODELS: Record<string, ModelConfig> = {
 };
 
 const LORA = { rank: 4, alpha: 8, rslora: false, dropout: 0, targets: LORA_TARGETS };
-const RUN: RunSizes = { rank: 4, prompt: 40, response: 25, prompts: 8, batches: [{ sequences: 8, micro_batch: 0 }] };
+const RUN: RunSizes = { rank: 4, critic: true, prompt: 40, response: 25, prompts: 8, batches: [{ sequences: 8, micro_batch: 0 }] };
 /** Scalars, row lists, token pools, and the parameters of dispatches at 256 bytes each. */
 export const SMALL_BUFFERS = 400_000;
 
@@ -57,6 +57,7 @@ export async function openMeasured(config: ModelConfig) {
   const policy = await GpuPolicy.create('measured', engine, tokenizer);
   const before = gpu.bytesAllocated;
   await policy.attachAdapter(LORA, Seed.of(2));
+  await policy.beginRl(Seed.of(6)); // The critic comes with it.
   const scalars = gpu.bytesAllocated - before - needed.adapters;
   expect(scalars).toBeGreaterThanOrEqual(0);
   expect(scalars).toBeLessThan(2000);

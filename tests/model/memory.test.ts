@@ -20,6 +20,7 @@ describe('sizes of a run', () => {
   test('come from its settings: the longest response, the largest request, both kinds of batches', () => {
     expect(runSizes(CONFIG, 90, { train: 30, test: 40 })).toEqual({
       rank: 4,
+      critic: true,
       prompt: 90,
       response: 192,
       prompts: 120,
@@ -35,6 +36,8 @@ describe('sizes of a run', () => {
     expect(response('template')).toBe(192);
     // 384 tokens of variations, and an instruction of at most 122.
     expect(response('adapter')).toBe(506);
+    const group = resolveConfig({ ...CONFIG, ppo: { ...CONFIG.ppo, algorithm: 'grpo' } });
+    expect(runSizes(group, 90, { train: 30, test: 40 }).critic).toBe(false);
   });
 
   test('what is longer, wider or more needs no less', () => {
@@ -46,6 +49,7 @@ describe('sizes of a run', () => {
     expect(total({ response: 400 })).toBeGreaterThan(base);
     expect(total({ prompts: 200 })).toBeGreaterThan(base);
     expect(total({ rank: 16 })).toBeGreaterThan(base);
+    expect(total({ critic: false })).toBeLessThan(base);
     expect(total({ batches: [{ sequences: 64, micro_batch: 0 }] })).toBeGreaterThan(base);
     expect(total({}, memoryShape({ max_position_embeddings: 4096, num_hidden_layers: 3 }))).toBeGreaterThan(base);
     // A sequence is never longer than the context.
@@ -65,7 +69,7 @@ describe('sizes of a run', () => {
       4 * rowsAtOnce(sizes, config, cacheCapacity(config, 5000)),
     );
     expect(rowsAtOnce(sizes, config, cacheCapacity(config, 8192))).toBe(8);
-    const run = { rank: 4, prompt: 200, response: 100, prompts: 1000, batches: [{ sequences: 1, micro_batch: 0 }] };
+    const run = { rank: 4, critic: true, prompt: 200, response: 100, prompts: 1000, batches: [{ sequences: 1, micro_batch: 0 }] };
     expect(memoryNeeded(config, run, { software: false }).kv_cache).toBeLessThan(1.02 * sizes.cacheBytes);
   });
 });

@@ -33,6 +33,8 @@ export const PPO: PpoConfig = {
   ppo_epochs: 1,
   minibatches: 1,
   micro_batch: 0,
+  advantage_estimator: 'gae',
+  surrogate: 'token_ratio',
   clip_range_low: 0.2,
   clip_range_high: 0.2,
   clip_range_value: 0.2,

@@ -44,6 +44,16 @@ const rollouts = (generations: readonly Generation[]) => ({
   sampling_logprobs: generations.map(({ logprobs }) => logprobs),
 });
 
+/** Pairs of responses of different lengths to one prompt, scored by the reference. */
+async function preferenceBatch(policy: Policy) {
+  const prompts = [PROMPTS[0]!, PROMPTS[0]!, PROMPTS[2]!, PROMPTS[2]!, PROMPTS[4]!, PROMPTS[4]!];
+  const generations = await generate(policy, prompts);
+  const scores = await policy.score(generations, { adapter: 'reference', temperature: 0.8 });
+  const scored = generations.map((generation, i) => ({ ...generation, ref_logprobs: scores[i]!.logprobs }));
+  const pairs = [0, 2, 4].map((i) => ({ chosen: scored[i]!, rejected: scored[i + 1]! }));
+  return { pairs, beta: 0.5, temperature: 0.8, micro_batch: 0 };
+}
+
 export function policySuite(backend: Backend): void {
   describe(`policy on ${backend}`, () => {
     test('an untouched policy scores its own rollouts with ratio 1 and no KL, and as its sampler did', async () => {
@@ -349,6 +359,54 @@ export function policySuite(backend: Backend): void {
       for (const [name, values] of Object.entries(straight.tensors)) expect(tensors[name], name).toEqual(values);
     });
 
+    test('without a critic none is held, saved or trained, and whoever asks for one is told', async () => {
+      const policy = await trained(backend);
+      await policy.beginRl(Seed.of(4));
+      await policy.beginRl(Seed.of(4), { critic: false });
+      const generations = await generate(policy);
+      const rewards = generations.map((_, i) => (i % 2) - 0.4);
+      await expect(policy.ppoUpdate({ ...rollouts(generations), rewards }, PPO)).rejects.toThrow(/gae needs a critic/);
+      const config = { ...PPO, advantage_estimator: 'returns' as const, whiten_advantages: false, kl_coef: 0, minibatches: 2 };
+      const { metrics, details } = await policy.ppoUpdate({ ...rollouts(generations), rewards }, config, { details: true });
+      const { value_loss, critic_grad_norm, explained_variance, values_mean, values_max } = metrics;
+      expect([value_loss, critic_grad_norm, explained_variance, values_mean, values_max]).toEqual([0, 0, 0, 0, 0]);
+      expect(metrics.actor_grad_norm).toBeGreaterThan(0);
+      details!.advantages.forEach((row, i) => expect([...row]).toEqual([...row].map(() => Math.fround(rewards[i]!))));
+      const halfway = await policy.checkpoint();
+      expect(Object.keys(halfway.tensors).sort()).toEqual(['policy', 'policy.m', 'policy.v', 'reference']);
+      const resumed = await openGolden('llama', backend);
+      await resumed.restore(halfway);
+      for (const one of [policy, resumed]) await one.ppoUpdate({ ...rollouts(generations), rewards }, { ...config, ppo_epochs: 2 });
+      expect((await resumed.checkpoint()).tensors).toEqual((await policy.checkpoint()).tensors);
+      await resumed.beginRl(Seed.of(4)); // A critic can be had again.
+      await resumed.ppoUpdate({ ...rollouts(generations), rewards }, PPO);
+      await resumed.attachAdapter(LORA, Seed.of(1)); // And is no part of what comes after.
+      expect(Object.keys((await resumed.checkpoint()).tensors)).not.toContain('critic');
+    });
+
+    test('DPO widens the margin of the better responses, pair by pair the same in one micro-batch and in many', async () => {
+      const policy = await trained(backend);
+      await policy.beginRl(Seed.of(4), { critic: false });
+      const batch = await preferenceBatch(policy);
+      const place = await policy.checkpoint();
+      const first = await policy.dpoStep(batch, STEP);
+      expect(first.loss).toBeCloseTo(Math.LN2, 5); // The policy is still the reference.
+      expect(first.pairs).toBe(batch.pairs.length);
+      expect(Math.abs(first.rewards_margins)).toBeLessThan(1e-5);
+      for (let i = 0; i < 5; i++) await policy.dpoStep(batch, STEP);
+      const last = await policy.dpoStep(batch, { ...STEP, learning_rate: 0 });
+      expect(last.loss).toBeLessThan(first.loss * 0.8);
+      expect(last.rewards_margins).toBeCloseTo(last.rewards_chosen - last.rewards_rejected, 5);
+      expect(last.rewards_accuracies).toBe(1);
+      const [pair] = batch.pairs;
+      const short = { ...pair!, rejected: { ...pair!.rejected, ref_logprobs: new Float32Array(99) } };
+      await expect(policy.dpoStep({ ...batch, pairs: [pair!, short] }, STEP)).rejects.toThrow(/Pair 1 has 99 reference log-probs/);
+      await policy.restore(place);
+      const cut = await policy.dpoStep({ ...batch, micro_batch: 1 }, STEP);
+      expect(cut.grad_norm / first.grad_norm).toBeCloseTo(1, 4);
+      expect(cut.logps_chosen / first.logps_chosen).toBeCloseTo(1, 5);
+    });
+
     test('a stop ends the work and leaves the policy usable', async () => {
       const policy = await trained(backend);
       const stop = new AbortController();
@@ -419,6 +477,25 @@ export function agreementSuite(lane: Lane): void {
         kl_estimator: 'k3' as const,
         entropy_coef: 0.02,
       },
+      {
+        ...PPO,
+        advantage_estimator: 'returns' as const,
+        surrogate: 'clipped_weight' as const,
+        clip_range_low: 0.01,
+        clip_range_high: 0.01,
+        ppo_epochs: 2,
+      },
+      {
+        ...PPO,
+        advantage_estimator: 'returns' as const,
+        surrogate: 'sequence_ratio' as const,
+        clip_range_low: 0.01,
+        clip_range_high: 0.01,
+        loss_aggregation: 16,
+        gamma: 0.95,
+        ppo_epochs: 3,
+        minibatches: 2,
+      },
     ]) {
       const expected = await cpu.ppoUpdate({ ...rollouts(generations), rewards, token_rewards }, config, { details: true });
       const actual = await gpu.ppoUpdate({ ...rollouts(generations), rewards, token_rewards }, config, { details: true });
@@ -432,6 +509,27 @@ export function agreementSuite(lane: Lane): void {
         expected.details![name].forEach((row, i) => expectClose(actual.details![name][i]!, row, 2e-3, `${name} of sequence ${i}`));
       }
     }
+  });
+  test(`CPU policy and engine agree on a DPO step and what it leaves, lane ${lane}`, async () => {
+    const [cpu, gpu] = [await trained('cpu'), await trained(lane)];
+    const reports = [];
+    for (const policy of [cpu, gpu]) {
+      await policy.beginRl(Seed.of(4), { critic: false });
+      const batch = await preferenceBatch(policy);
+      const steps = [];
+      for (let i = 0; i < 3; i++) steps.push(await policy.dpoStep(batch, { ...STEP, learning_rate: 3e-3 }));
+      reports.push(steps);
+    }
+    const [expected, actual] = reports;
+    expected!.forEach((step, i) => {
+      for (const [name, value] of Object.entries(step) as [keyof typeof step, number][]) {
+        if (name === 'rewards_accuracies' && i === 0) continue; // Of an untouched policy rounding alone decides it.
+        expect(Math.abs(actual![i]![name] - value), `${name} of step ${i}`).toBeLessThan(2e-3 * Math.max(0.1, Math.abs(value)));
+      }
+    });
+    const sequences = goldenSequences('llama');
+    const [left, right] = await Promise.all([cpu, gpu].map((policy) => policy.score(sequences, { adapter: 'policy', temperature: 1 })));
+    left!.forEach(({ logprobs }, i) => expectClose(right![i]!.logprobs, logprobs, 2e-3));
   });
 }
 

@@ -48,10 +48,6 @@ describe('what is wrong is named with what is allowed', () => {
     [{ ppo: { alpha: 1.2 } }, 'ppo.alpha must be a number from 0 to 1, not 1.2'],
     [{ prm: { model: 'My PRM' } }, 'prm.model must be empty, or a name of at most 64 lower-case letters'],
     [{ prm: { aggregation: 'sum' } }, 'prm.aggregation must be one of mean, min, last, product, soft_min, not "sum"'],
-    [
-      { ppo: { max_new_tokens: 40 }, reward: { overlong_weight: 1, overlong_window: 50 } },
-      'reward.overlong_window must be at most ppo.max_new_tokens, 40, not 50',
-    ],
     [{ sft: { schedule: 'steps' } }, 'sft.schedule must be one of cosine, linear, constant, not "steps"'],
     [{ sft: { enabled: 'yes' } }, 'sft.enabled must be true or false, not "yes"'],
     [{ sft: { learning_rate: NaN } }, 'sft.learning_rate must be a number from 0 to 1, not null'],

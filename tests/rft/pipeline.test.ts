@@ -216,7 +216,7 @@ describe('switches of the paper’s table', () => {
   });
 
   test('evaluations during PPO change nothing else', async () => {
-    const evaluated = await run({ evaluation: { ...config.evaluation, every: 4 } });
+    const evaluated = await run({ evaluation: { ...config.evaluation, every: 4, during: 'test' } });
     const during = evaluated.events.filter((e): e is EvaluationMetricEvent => e.type === 'metric' && e.stage === 'evaluate_during');
     expect(during.map((metric) => metric.update)).toEqual([0, 4, 8]);
     expect(during[0]!.pass_at['4']).toBeGreaterThanOrEqual(during[0]!.pass_at['1']!);

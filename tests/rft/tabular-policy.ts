@@ -6,8 +6,9 @@
  */
 import { InputError, LabError, throwIfStopped } from '../../src/base/errors.ts';
 import { Seed, pcg4d, unitFloat } from '../../src/base/random.ts';
+import { dpoLossReference, responseLossReference, tokenWeights } from '../../src/rft/losses.ts';
 import type {
-  AdapterExport, AdapterName, FrozenAdapter, GenerateRequest, Generation, LoraConfig, OptimizerStep, Policy, PolicyCheckpoint, PolicyInfo,
+  AdapterExport, AdapterName, DpoBatch, DpoMetrics, FrozenAdapter, GenerateRequest, Generation, LoraConfig, OptimizerStep, Policy, PolicyCheckpoint, PolicyInfo,
   PpoBatch, PpoConfig, PpoResult, SeedWords, Sequence, SftBatch, SftMetrics, Tokenizer, TokenScores,
 } from '../../src/rft/policy.ts'; // prettier-ignore
 
@@ -50,8 +51,9 @@ function fitting(response: ArrayLike<number>): number[][] {
 }
 const fits = new Map<string, number[][]>();
 
+/** Of the question that is asked, which stands after any examples. */
 const classOf = ({ tokens, prompt_length }: Sequence) =>
-  Number(/class (\d)/.exec(tokenizer.decode(Array.from(tokens.subarray(0, prompt_length))))![1]);
+  Number(/class (\d)(?![^]*class \d)/.exec(tokenizer.decode(Array.from(tokens.subarray(0, prompt_length))))![1]);
 const responseOf = ({ tokens, prompt_length }: Sequence) => tokens.subarray(prompt_length);
 
 function softmax(logits: ArrayLike<number>, temperature: number): number[] {
@@ -272,9 +274,10 @@ export class TabularPolicy implements Policy {
     return { loss, tokens, grad_norm: this.adamw('sft', grads, step) };
   }
 
-  async beginRl(): Promise<void> {
+  async beginRl(_seed: SeedWords, options: { critic: boolean } = { critic: true }): Promise<void> {
     const { A, B } = this.tensors;
-    this.tensors = { A: A!, B: B!, 'reference.A': A!.slice(), 'reference.B': B!.slice(), value: new Float32Array(CLASSES) };
+    this.tensors = { A: A!, B: B!, 'reference.A': A!.slice(), 'reference.B': B!.slice() };
+    if (options.critic) this.tensors.value = new Float32Array(CLASSES);
     this.counters = {};
     this.phase = 'rl';
   }
@@ -286,14 +289,16 @@ export class TabularPolicy implements Policy {
     signal?: AbortSignal,
   ): Promise<PpoResult> {
     throwIfStopped(signal);
-    if (config.kl_in !== 'reward' || config.entropy_coef !== 0)
-      throw new Error('the table knows the KL penalty in the reward, and no entropy bonus');
+    if (config.entropy_coef !== 0) throw new Error('the table knows no entropy bonus');
     const { sequences, rewards, token_rewards } = batch;
-    const { temperature, gamma, lambda } = config;
+    const { temperature, gamma } = config;
+    const critic = config.advantage_estimator === 'gae';
+    const lambda = critic ? config.lambda : 1;
+    const penalty = config.kl_in === 'reward' ? config.kl_coef : 0;
     const clip = (x: number) => Math.max(-config.reward_clip, Math.min(config.reward_clip, x));
     const old = await this.score(sequences, { adapter: 'policy', temperature });
     const ref = await this.score(sequences, { adapter: 'reference', temperature });
-    const oldValues = sequences.map((sequence) => this.tensors.value![classOf(sequence)]!);
+    const oldValues = sequences.map((sequence) => (critic ? this.tensors.value![classOf(sequence)]! : 0));
     const advantages: Float32Array[] = [];
     const returns: Float32Array[] = [];
     for (const [i, { logprobs }] of old.entries()) {
@@ -301,8 +306,7 @@ export class TabularPolicy implements Policy {
       let next = 0;
       for (let t = logprobs.length - 1; t >= 0; t--) {
         const last = t === logprobs.length - 1;
-        const reward =
-          clip(token_rewards?.[i]![t] ?? 0) - config.kl_coef * (logprobs[t]! - ref[i]!.logprobs[t]!) + (last ? clip(rewards[i]!) : 0);
+        const reward = clip(token_rewards?.[i]![t] ?? 0) - penalty * (logprobs[t]! - ref[i]!.logprobs[t]!) + (last ? clip(rewards[i]!) : 0);
         next = reward + (last ? 0 : gamma * oldValues[i]!) - oldValues[i]! + gamma * lambda * next;
         advantage[t] = next;
       }
@@ -325,32 +329,29 @@ export class TabularPolicy implements Policy {
       for (let at = 0; at < order.length; at += size) {
         const indices = order.slice(at, at + size);
         const actorGrads = this.zeros('A', 'B');
-        const criticGrads = this.zeros('value');
+        const criticGrads = this.zeros(...(critic ? ['value'] : []));
         const now = await this.score(indices.map((i) => sequences[i]!), { adapter: 'policy', temperature }); // prettier-ignore
-        const batchTokens = indices.reduce((sum, i) => sum + advantages[i]!.length, 0);
+        const shares = tokenWeights(config.loss_aggregation, indices.map((i) => advantages[i]!.length)); // prettier-ignore
         for (const [n, i] of indices.entries()) {
           const count = advantages[i]!.length;
-          const share = config.loss_aggregation === 'token' ? 1 / batchTokens : 1 / (count * indices.length);
+          const share = shares[n]!;
           const c = classOf(sequences[i]!);
-          const value = this.tensors.value![c]!;
+          const value = critic ? this.tensors.value![c]! : 0;
           const weights = new Float64Array(count);
-          for (let t = 0; t < count; t++) {
-            const logRatio = now[n]!.logprobs[t]! - old[i]!.logprobs[t]!;
-            const ratio = Math.exp(logRatio);
-            const a = advantages[i]![t]!;
-            const clipped = Math.min(1 + config.clip_range_high, Math.max(1 - config.clip_range_low, ratio));
-            const acts = clipped * a < ratio * a;
-            // d(-min(w A, clip(w) A)) / d log-prob is -w A where the clip does not act, else 0.
-            weights[t] = acts ? 0 : -ratio * a * share;
+          const tokens = Array.from(advantages[i]!, (advantage, t) => ({
+            logprob: now[n]!.logprobs[t]!, entropy: 0, oldLogprob: old[i]!.logprobs[t]!, refLogprob: ref[i]!.logprobs[t]!, advantage,
+          })); // prettier-ignore
+          for (const [t, { dLogprob, surrogate, ratio, logRatio, clipped }] of responseLossReference(tokens, config).entries()) {
+            weights[t] = dLogprob * share;
             const g = returns[i]![t]!;
             const near = oldValues[i]! + Math.max(-config.clip_range_value, Math.min(config.clip_range_value, value - oldValues[i]!));
             const valueActs = (near - g) ** 2 > (value - g) ** 2;
-            if (!valueActs) criticGrads.value![c]! += (value - g) * share;
-            sums.policy -= Math.min(ratio * a, clipped * a) * share;
-            sums.value += 0.5 * Math.max((value - g) ** 2, (near - g) ** 2) * share;
-            sums.low += acts && ratio < 1 ? 1 : 0;
-            sums.high += acts && ratio > 1 ? 1 : 0;
-            sums.valueClip += valueActs ? 1 : 0;
+            if (critic) sums.value += 0.5 * Math.max((value - g) ** 2, (near - g) ** 2) * share;
+            if (critic && !valueActs) criticGrads.value![c]! += (value - g) * share;
+            sums.policy += surrogate * share;
+            sums.low += clipped === 'low' ? 1 : 0;
+            sums.high += clipped === 'high' ? 1 : 0;
+            sums.valueClip += critic && valueActs ? 1 : 0;
             sums.ratio += ratio;
             sums.k1 -= logRatio;
             sums.k2 += logRatio ** 2 / 2;
@@ -360,7 +361,7 @@ export class TabularPolicy implements Policy {
           if (config.train_actor) this.accumulate(actorGrads, sequences[i]!, temperature, weights);
         }
         if (config.train_actor) sums.actor += this.adamw('actor', actorGrads, config.actor);
-        sums.critic += this.adamw('critic', criticGrads, config.critic);
+        if (critic) sums.critic += this.adamw('critic', criticGrads, config.critic);
         sums.steps++;
       }
     }
@@ -369,6 +370,8 @@ export class TabularPolicy implements Policy {
     const adv = moments(advantages);
     const ret = moments(returns);
     const residual = moments(returns.map((g, i) => g.map((x) => x - oldValues[i]!)));
+    const sampling = batch.sampling_logprobs ?? old.map(({ logprobs }) => logprobs);
+    const gaps = moments(old.map(({ logprobs }, i) => logprobs.map((x, t) => Math.abs(x - sampling[i]![t]!))));
     const metrics = {
       policy_loss: sums.policy / sums.steps,
       value_loss: sums.value / sums.steps,
@@ -384,16 +387,22 @@ export class TabularPolicy implements Policy {
       ratio_mean: sums.ratio / sums.tokens,
       ratio_max: ratioMax,
       entropy: moments(old.map(({ entropy }) => entropy)).centre,
-      explained_variance: 1 - residual.spread ** 2 / (ret.spread ** 2 + 1e-5),
+      explained_variance: !critic ? 0 : 1 - residual.spread ** 2 / (ret.spread ** 2 + 1e-5),
       values_mean: oldValues.reduce((a, b) => a + b, 0) / oldValues.length,
+      values_min: Math.min(...oldValues),
+      values_max: Math.max(...oldValues),
       returns_mean: ret.centre,
+      returns_min: ret.min,
+      returns_max: ret.max,
       advantages_mean: adv.centre,
       advantages_std: adv.spread,
       advantages_min: adv.min,
       advantages_max: adv.max,
       actor_grad_norm: sums.actor / sums.steps,
       critic_grad_norm: sums.critic / sums.steps,
-      sampler_gap: batch.sampling_logprobs ? moments(old.map(({ logprobs }, i) => logprobs.map((x, t) => Math.abs(x - batch.sampling_logprobs![i]![t]!)))).centre : 0,
+      sampler_gap: gaps.centre,
+      sampler_gap_max: gaps.max,
+      sampler_ratio: 1,
     }; // prettier-ignore
     if (!options?.details) return { metrics };
     const values = oldValues.map((value, i) => new Float32Array(advantages[i]!.length).fill(value));
@@ -401,6 +410,31 @@ export class TabularPolicy implements Policy {
       metrics,
       details: { old_logprobs: old.map((s) => s.logprobs), ref_logprobs: ref.map((s) => s.logprobs), values, advantages, returns },
     };
+  }
+
+  async dpoStep({ pairs, beta, temperature }: DpoBatch, step: OptimizerStep, signal?: AbortSignal): Promise<DpoMetrics> {
+    throwIfStopped(signal);
+    const grads = this.zeros('A', 'B');
+    const sums = { loss: 0, rewards_chosen: 0, rewards_rejected: 0, rewards_accuracies: 0, logps_chosen: 0, logps_rejected: 0 };
+    const sum = (values: Float32Array) => values.reduce((a, b) => a + b, 0);
+    for (const { chosen, rejected } of pairs) {
+      const [better, worse] = (await this.score([chosen, rejected], { adapter: 'policy', temperature })).map(({ logprobs }) => sum(logprobs)) as [number, number]; // prettier-ignore
+      const { loss, rewardChosen, rewardRejected, dChosen } = dpoLossReference(
+        { logprob: better, refLogprob: sum(chosen.ref_logprobs) },
+        { logprob: worse, refLogprob: sum(rejected.ref_logprobs) },
+        beta,
+      );
+      this.accumulate(grads, chosen, temperature, new Float64Array(chosen.ref_logprobs.length).fill(dChosen / pairs.length));
+      this.accumulate(grads, rejected, temperature, new Float64Array(rejected.ref_logprobs.length).fill(-dChosen / pairs.length));
+      sums.loss += loss / pairs.length;
+      sums.rewards_chosen += rewardChosen / pairs.length;
+      sums.rewards_rejected += rewardRejected / pairs.length;
+      sums.rewards_accuracies += Number(rewardChosen > rewardRejected) / pairs.length;
+      sums.logps_chosen += better / pairs.length;
+      sums.logps_rejected += worse / pairs.length;
+    }
+    const grad_norm = this.adamw('actor', grads, step);
+    return { ...sums, rewards_margins: sums.rewards_chosen - sums.rewards_rejected, pairs: pairs.length, grad_norm };
   }
 
   async checkpoint(): Promise<PolicyCheckpoint> {

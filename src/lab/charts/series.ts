@@ -5,7 +5,7 @@ export interface Series {
   /** `smooth`: the raw line faint, its running mean strong; `points`: sparse, unjoined; `level`: one value all along. */
   readonly kind: 'smooth' | 'points' | 'level';
   readonly points: readonly (readonly [x: number, y: number])[];
-  readonly color: '--series-1' | '--series-2' | '--series-3';
+  readonly color: '--series-1' | '--series-2' | '--series-3' | '--series-4';
   readonly dashed?: boolean;
 }
 

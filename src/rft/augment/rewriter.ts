@@ -6,7 +6,7 @@ import { InputError } from '../../base/errors.ts';
 import type { Seed } from '../../base/random.ts';
 import type { Question } from '../dataset.ts';
 import type { AdapterName, Policy, SamplingConfig } from '../policy.ts';
-import { promptTokens, responseText } from '../prompts.ts';
+import { encodePrompt, responseText } from '../prompts.ts';
 import { taskOfStem } from '../tasks/registry.ts';
 import { VARIATIONS, formatRewritePrompt, formatVariations } from './instruction.ts';
 
@@ -79,7 +79,7 @@ export class PolicyRewriter implements Rewriter {
   /** A stem that leaves no room for a response is given back unfinished and without text. */
   async rewrite(stems: readonly string[], { seed, signal, onProgress }: RewriteOptions): Promise<Rewriting[]> {
     const { tokenizer, info } = this.policy;
-    const prompts = stems.map((stem) => promptTokens(tokenizer, formatRewritePrompt(stem)));
+    const prompts = stems.map((stem) => encodePrompt(tokenizer, formatRewritePrompt(stem)));
     const fitting = [...prompts.keys()].filter((i) => prompts[i]!.length < info.context);
     const generations = await this.policy.generate(
       {

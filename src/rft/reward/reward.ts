@@ -19,33 +19,34 @@ export interface RolloutReward {
   readonly reward: number;
   /** f of the scores; 0 without any. */
   readonly process_reward: number;
-  /** What is paid at the last token: R, less what steps are paid, and normalised. */
+  /** What is paid at the last token: R, less what steps are paid. */
   readonly terminal: number;
-  /** What is paid at the end of each judged step, normalised. */
+  /** What is paid at the end of each judged step. */
   readonly steps: readonly number[];
 }
 
-/** The rewards of one update; the rollouts of a question stand side by side. */
-export function rolloutRewards(rollouts: readonly ScoredRollout[], config: Config): RolloutReward[] {
-  const { prm, reward, ppo } = config;
-  const raw = rollouts.map((rollout) => {
-    const { outcome_reward, scores = [] } = rollout;
-    const process_reward = aggregate(prm.aggregation, scores, prm.temperature);
-    const process = credits[prm.credit](scores, process_reward, prm.temperature);
-    const terms = reward.format_weight * formatTerm(rollout) + reward.overlong_weight * overlongTerm(rollout, reward.overlong_window);
-    const terminal = ppo.alpha * outcome_reward + (1 - ppo.alpha) * process.terminal + terms;
-    const steps = process.steps.map((step) => (1 - ppo.alpha) * step);
-    return { process_reward, terminal, steps, reward: steps.reduce((sum, step) => sum + step, terminal) };
-  });
-  const affine = normalise(
-    reward.normalisation,
-    raw.map((rollout) => rollout.reward),
-    ppo.samples_per_question,
-  );
-  // The shift is paid at the end, so that all that is paid adds up to the normalised R.
-  return raw.map(({ terminal, steps, ...rest }, i) => {
+/** R of one rollout, and where it is paid. */
+export function rolloutReward(rollout: ScoredRollout, { prm, reward, ppo }: Config): RolloutReward {
+  const { outcome_reward, scores = [], maxLength } = rollout;
+  const process_reward = aggregate(prm.aggregation, scores, prm.temperature);
+  const process = credits[prm.credit](scores, process_reward, prm.temperature);
+  const overlong = overlongTerm(rollout, ppo.overlong_buffer * maxLength);
+  const terms = reward.format_weight * formatTerm(rollout) + ppo.overlong_penalty * overlong;
+  const terminal = ppo.alpha * outcome_reward + (1 - ppo.alpha) * process.terminal + terms;
+  const steps = process.steps.map((step) => (1 - ppo.alpha) * step);
+  return { process_reward, terminal, steps, reward: steps.reduce((sum, step) => sum + step, terminal) };
+}
+
+/**
+ * What is paid after normalisation over the rollouts that an update trains on; those of a question stand side by side. `reward` stays R.
+ * The shift is paid at the end, so that all that is paid adds up to the normalised R.
+ */
+export function normalisedRewards<T extends RolloutReward>(rollouts: readonly T[], { reward, ppo }: Config): T[] {
+  const raw = rollouts.map((rollout) => rollout.reward);
+  const affine = normalise(reward.normalisation, raw, ppo.samples_per_question);
+  return rollouts.map((rollout, i) => {
     const { centre, scale } = affine[i]!;
-    return { ...rest, terminal: scale * (terminal - centre), steps: steps.map((step) => scale * step) };
+    return { ...rollout, terminal: scale * (rollout.terminal - centre), steps: rollout.steps.map((step) => scale * step) };
   });
 }
 

@@ -1,4 +1,5 @@
 /** Parts of a reward that look at a response's form alone. Each is 0 where nothing is wrong and -1 at worst, and has a weight of its own. */
+import { clamp } from '../advantage.ts';
 import type { StepEnd } from './steps.ts';
 
 export interface ResponseForm {
@@ -10,13 +11,11 @@ export interface ResponseForm {
 }
 
 /**
- * DAPO's soft overlong punishment (arXiv 2503.14476): 0 up to maxLength - window, from there falling in a straight line to -1 at
- * maxLength. A window of 0 punishes only a response without its end, which is longer than maxLength allows.
+ * DAPO's soft overlong punishment (arXiv 2503.14476, eq. 13): 0 up to maxLength - buffer tokens, from there falling in a straight line
+ * to -1 at maxLength. A buffer of 0 is off.
  */
-export function overlongTerm({ length, maxLength, finished }: ResponseForm, window: number): number {
-  if (!finished) return -1;
-  const over = length - (maxLength - window);
-  return over <= 0 || window === 0 ? 0 : -Math.min(1, over / window);
+export function overlongTerm({ length, maxLength }: Pick<ResponseForm, 'length' | 'maxLength'>, buffer: number): number {
+  return buffer === 0 ? 0 : -clamp((length - (maxLength - buffer)) / buffer, 0, 1);
 }
 
 /** -1 unless the response ends by itself, has a process step, and its last line is its only answer line. */

@@ -21,7 +21,7 @@ import type { Solution } from './task.ts';
 export const END_OF_EXAMPLES = '[End of examples]\n';
 
 /** What a prompt shows of a question: everything but its key. */
-type Stem = Pick<Question, 'question' | 'choices'>;
+export type Stem = Pick<Question, 'question' | 'choices'>;
 
 function questionBlock({ question, choices }: Stem): string {
   const options = choices.text.map((text, i) => `${choices.label[i]}. ${text}\n`);
@@ -30,9 +30,19 @@ function questionBlock({ question, choices }: Stem): string {
 
 export const formatPrompt = (question: Stem): string => `${questionBlock(question)}Solution:\n`;
 
+/** An answered question that a prompt shows before its own. */
+export interface FewShotExample extends Stem, Pick<Question, 'answerKey'> {
+  /** A worked response, its answer line included; left out, the example shows the bare answer, as the bundled models' corpus does. */
+  readonly solution?: string;
+}
+
 /** Question-answer pairs before the question, as in the paper's few-shot prompts. */
-export function formatFewShotPrompt(examples: readonly (Stem & Pick<Question, 'answerKey'>)[], question: Stem): string {
-  const pairs = examples.map((example) => `${questionBlock(example)}Answer: ${example.answerKey}\n`);
+export function formatFewShotPrompt(examples: readonly FewShotExample[], question: Stem): string {
+  const pairs = examples.map((example) =>
+    example.solution === undefined
+      ? `${questionBlock(example)}Answer: ${example.answerKey}\n`
+      : `${formatPrompt(example)}${example.solution}\n`,
+  );
   return pairs.join('') + (examples.length > 0 ? END_OF_EXAMPLES : '') + formatPrompt(question);
 }
 

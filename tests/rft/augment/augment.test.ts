@@ -20,10 +20,16 @@ async function run(train: Dataset, rewriter: Rewriter, { seed = 1, ...changes }:
     config: resolveConfig(changes),
     train,
     test: train,
+    validation: undefined,
     seed: Seed.of(seed),
     grade: () => {
       throw new Error('nothing is graded here');
     },
+    compose: () => {
+      throw new Error('nothing is prompted here');
+    },
+    embedderName: undefined,
+    best: undefined,
     signal: undefined,
     now: () => 0,
     onProgress: undefined,

@@ -3,7 +3,7 @@ import { type PartialConfig, resolveConfig } from '../../../src/rft/config.ts';
 import { AGGREGATIONS, aggregate, softMinWeights } from '../../../src/rft/reward/aggregation.ts';
 import { CREDITS, credits } from '../../../src/rft/reward/credit.ts';
 import { normalise } from '../../../src/rft/reward/normalisation.ts';
-import { type ScoredRollout, rolloutRewards, tokenRewards } from '../../../src/rft/reward/reward.ts';
+import { type ScoredRollout, normalisedRewards, rolloutReward, tokenRewards } from '../../../src/rft/reward/reward.ts';
 import type { StepEnd } from '../../../src/rft/reward/steps.ts';
 import { formatTerm, overlongTerm } from '../../../src/rft/reward/terms.ts';
 
@@ -57,11 +57,10 @@ test('credit: at the end, at every step, or nearly all at the worst', () => {
 });
 
 describe('form', () => {
-  test('the length penalty falls in a line over the window, and is whole without an end', () => {
-    const at = (length: number, window = 10) => overlongTerm({ ...FORM, length }, window);
+  test('the length penalty falls in a line over the buffer, and a buffer of 0 is off', () => {
+    const at = (length: number, buffer = 10) => overlongTerm({ length, maxLength: 40 }, buffer);
     expect([at(10), at(30), at(33), at(35), at(40)].map((x) => x + 0)).toEqual([0, 0, -0.3, -0.5, -1]);
     expect([at(39, 0), at(40, 0)].map((x) => x + 0)).toEqual([0, 0]);
-    expect(overlongTerm({ ...FORM, length: 12, finished: false }, 10)).toBe(-1);
   });
 
   test('the format is steps and then one answer line at the end', () => {
@@ -88,8 +87,7 @@ describe('normalisation', () => {
 
 describe('the reward of a rollout', () => {
   const rollout: ScoredRollout = { ...FORM, outcome_reward: 1, scores: [0.9, 0.2, 0.6] };
-  const one = (changes: PartialConfig, changed: Partial<ScoredRollout> = {}) =>
-    rolloutRewards([{ ...rollout, ...changed }], config({ ...changes, ppo: { samples_per_question: 1, ...changes.ppo } }))[0]!;
+  const one = (changes: PartialConfig, changed: Partial<ScoredRollout> = {}) => rolloutReward({ ...rollout, ...changed }, config(changes));
 
   test('the released code’s range: 0.7 + 0.3 f if right, 0.07 + 0.3 f otherwise', () => {
     const ppo = { alpha: 0.7 };
@@ -116,10 +114,9 @@ describe('the reward of a rollout', () => {
   });
 
   test('form terms are taken off at the end', () => {
-    const reward = { format_weight: 0.5, overlong_weight: 0.25, overlong_window: 20 };
-    const changes = { ppo: { alpha: 1, max_new_tokens: 40 }, reward };
+    const changes = { ppo: { alpha: 1, overlong_buffer: 0.5, overlong_penalty: 0.25 }, reward: { format_weight: 0.5 } };
     expect(one(changes, { length: 30 }).reward).toBeCloseTo(1 - 0.25 / 2, 14);
-    expect(one(changes, { finished: false, outcome_reward: 0 })).toMatchObject({ reward: -0.75, terminal: -0.75 });
+    expect(one(changes, { length: 40, finished: false, outcome_reward: 0 })).toMatchObject({ reward: -0.75, terminal: -0.75 });
   });
 
   test('normalised, what is paid at all tokens adds up to the normalised reward', () => {
@@ -129,7 +126,8 @@ describe('the reward of a rollout', () => {
       reward: { normalisation: 'group' },
     });
     const rollouts = [rollout, { ...rollout, scores: [0.1], outcome_reward: 0 }];
-    const rewards = rolloutRewards(rollouts, settings);
+    const raw = rollouts.map((rollout) => rolloutReward(rollout, settings));
+    const rewards = normalisedRewards(raw, settings);
     const [first, second] = rewards.map(({ terminal, steps }) => steps.reduce((a, b) => a + b, terminal));
     expect([first, second].map((x) => Math.round(x! * 1e4) / 1e4)).toEqual([1, -1]);
     expect(rewards[0]!.steps[0]! / rewards[0]!.steps[1]!).toBeCloseTo(4.5, 12);
