@@ -1,13 +1,19 @@
-/** What the site says of its bundled models in models/manifest.json: parameters, and size and SHA-256 of every file that is loaded. */
+/**
+ * What the site says of its bundled models in models/manifest.json: parameters, and size and SHA-256 of every file that is loaded.
+ * Frozen adapters of a base lie in its folder adapters/, each in a folder by its name, in PEFT's layout.
+ */
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 
 const LOADED = /^((config|tokenizer|tokenizer_config|generation_config)\.json|model.*\.safetensors(\.index\.json)?)$/;
 
+const ADAPTER_FILES = ['adapter_config.json', 'adapter_model.safetensors'];
+
 /**
  * @typedef {{ name: string, bytes: number, sha256: string }} ManifestFile
- * @typedef {{ name: string, parameters: number, files: ManifestFile[] }} ManifestModel
+ * @typedef {{ name: string, files: ManifestFile[] }} ManifestAdapter
+ * @typedef {{ name: string, parameters: number, files: ManifestFile[], adapters: ManifestAdapter[] }} ManifestModel
  */
 
 /**
@@ -25,15 +31,30 @@ export function modelsManifest(folder) {
       {
         name,
         parameters: contents.reduce((sum, [file, bytes]) => sum + (file.endsWith('.safetensors') ? countParameters(bytes) : 0), 0),
-        files: contents.map(([file, bytes]) => ({
-          name: file,
-          bytes: bytes.length,
-          sha256: createHash('sha256').update(bytes).digest('hex'),
-        })),
+        files: contents.map(([file, bytes]) => manifestFile(file, bytes)),
+        adapters: adapters(join(folder, name, 'adapters')),
       },
     ];
   });
   return { v: 1, models };
+}
+
+/**
+ * @param {string} name
+ * @param {Buffer} bytes
+ * @returns {ManifestFile}
+ */
+const manifestFile = (name, bytes) => ({ name, bytes: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') });
+
+/**
+ * @param {string} folder
+ * @returns {ManifestAdapter[]}
+ */
+function adapters(folder) {
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder)
+    .sort()
+    .map((name) => ({ name, files: ADAPTER_FILES.map((file) => manifestFile(file, readFileSync(join(folder, name, file)))) }));
 }
 
 /** @param {Buffer} safetensors */

@@ -21,7 +21,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) count:
 }
 
 // kernel: token_rewards
-//   rho[p] = -kl_coef KL(old_logprob - ref_logprob), plus clip(reward, +-reward_clip) at the last action; 0 off the actions
+//   rho[p] = clip(rho[p], +-reward_clip) - kl_coef KL(old_logprob - ref_logprob), plus clip(reward, +-reward_clip) at the last action;
+//   0 off the actions. Before, the plane holds the rewards of single tokens (step rewards), or zeros.
 struct Params { pool: u32, capacity: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<uniform> scalars: Scalars;
@@ -37,7 +38,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) count:
   let p = i % params.capacity;
   var reward = 0.0;
   if (is_action(rollout, p)) {
-    reward = -scalars.kl_coef * kl_estimate(scalars.kl_estimator, planes[OLD_LOGPROBS * plane + i] - planes[REF_LOGPROBS * plane + i]).x;
+    reward = clamp(planes[TOKEN_REWARDS * plane + i], -scalars.reward_clip, scalars.reward_clip);
+    reward -= scalars.kl_coef * kl_estimate(scalars.kl_estimator, planes[OLD_LOGPROBS * plane + i] - planes[REF_LOGPROBS * plane + i]).x;
     if (p + 1u == rollout.end) { reward += clamp(rollout.reward, -scalars.reward_clip, scalars.reward_clip); }
   }
   planes[TOKEN_REWARDS * plane + i] = reward;

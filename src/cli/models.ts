@@ -1,12 +1,12 @@
 /** Files of the bundled models and tasks, for the headless commands: read from the folder that the command runs in. */
 import { existsSync } from 'node:fs';
 import { open, readFile, readdir, stat } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { InputError } from '../base/errors.ts';
 import type { FolderFile, ModelFolder } from '../model/folder.ts';
 import { loadTokenizer } from '../model/tokenizer.ts';
 import { type ImportOptions, type ImportResult, importQuestions } from '../rft/import/import.ts';
-import type { Tokenizer } from '../rft/policy.ts';
+import type { AdapterExport, AdapterName, Tokenizer } from '../rft/policy.ts';
 
 async function file(path: string, remedy: string): Promise<Buffer> {
   try {
@@ -35,6 +35,17 @@ export async function readModelFolder(name: string): Promise<ModelFolder> {
     );
   }
   return folder;
+}
+
+/** A frozen adapter of a base, from its folder adapters/. */
+export async function readAdapter(model: string, adapter: AdapterName): Promise<AdapterExport> {
+  const bundled = join('models', model);
+  const folder = join(existsSync(bundled) ? bundled : model, 'adapters', adapter);
+  const part = (name: string) => file(join(folder, name), `Choose an adapter that lies in ${dirname(folder)}, or leave prm.model empty.`);
+  return {
+    'adapter_config.json': (await part('adapter_config.json')).toString('utf8'),
+    'adapter_model.safetensors': Uint8Array.from(await part('adapter_model.safetensors')),
+  };
 }
 
 async function readPart(path: string, begin: number, end: number): Promise<Uint8Array<ArrayBuffer>> {

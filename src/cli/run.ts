@@ -14,6 +14,7 @@ import { formatBytes } from '../gpu/errors.ts';
 import type { ModelFolder } from '../model/folder.ts';
 import { memoryNeeded, runSizes } from '../model/memory.ts';
 import { inspectModel, openPolicy } from '../model/open.ts';
+import { readPeftAdapter } from '../model/peft.ts';
 import { parseNotebook } from '../notebook/schema.ts';
 import { type Config, setPaths } from '../rft/config.ts';
 import { parseDataset } from '../rft/dataset.ts';
@@ -23,9 +24,10 @@ import type { Policy } from '../rft/policy.ts';
 import { presetNames, withPreset } from '../rft/presets.ts';
 import { runWithRecovery } from '../rft/recovery.ts';
 import { longestComposed } from '../rft/retrieve/compose.ts';
+import { loadNeededAdapters, neededAdapters } from '../rft/reward/judge.ts';
 import { nodeGpu } from './dawn.ts';
 import { openMiniLm } from './minilm.ts';
-import { readModelFolder, readOwn, readQuestions, readText } from './models.ts';
+import { readAdapter, readModelFolder, readOwn, readQuestions, readText } from './models.ts';
 
 export async function run(args: readonly string[]): Promise<number> {
   const { positionals, values } = parseArgs({
@@ -59,8 +61,11 @@ export async function run(args: readonly string[]): Promise<number> {
   const { backend } = values;
   if (!values.quiet && backend !== 'cpu') await sayMemory(config, folder, data);
   let policy: Policy | undefined;
-  const open = async () =>
-    (policy = await openPolicy(config.model, folder, backend === 'cpu' ? { backend } : { backend, gpu: await nodeGpu() }));
+  const open = async () => {
+    policy = await openPolicy(config.model, folder, backend === 'cpu' ? { backend } : { backend, gpu: await nodeGpu() });
+    await loadNeededAdapters(policy, config, (name) => readAdapter(config.model, name));
+    return policy;
+  };
 
   const endpointKey = process.env.OPENRFT_ENDPOINT_KEY;
   if (values.out) await mkdir(dirname(values.out), { recursive: true });
@@ -99,7 +104,12 @@ async function sayMemory(config: Config, folder: ModelFolder, { train, test }: P
   const gpu = await Gpu.open(await nodeGpu());
   const context = model.config.max_position_embeddings;
   const prompt = longestComposed(config, model.tokenizer, context, [...train.questions, ...test.questions]);
-  const sizes = runSizes(config, prompt, { train: train.questions.length, test: test.questions.length });
+  const frozen = [];
+  for (const name of neededAdapters(config)) {
+    const adapter = readPeftAdapter(await readAdapter(config.model, name), model.config);
+    frozen.push({ rank: adapter.config.rank, value_head: adapter.head !== undefined });
+  }
+  const sizes = { ...runSizes(config, prompt, { train: train.questions.length, test: test.questions.length }), frozen };
   const { total, weights, adapters, kv_cache, activations } = memoryNeeded(model.config, sizes, gpu.adapter);
   gpu.destroy();
   const parts = Object.entries({ weights, adapters, 'KV cache': kv_cache, activations }).map(

@@ -3,7 +3,7 @@ import type { Seed } from '../base/random.ts';
 import type { LoraConfig } from '../rft/policy.ts';
 import type { ModelConfig } from './config.ts';
 import { adapterLayout } from './layout.ts';
-import type { LoraPair } from './peft.ts';
+import type { LoraPair, PeftAdapter, ValueHeadWeights } from './peft.ts';
 
 /** alpha / r, or alpha / sqrt(r) for rank-stabilised LoRA. */
 export const loraScale = ({ rank, alpha, rslora }: LoraConfig): number => alpha / (rslora ? Math.sqrt(rank) : rank);
@@ -48,13 +48,25 @@ export function adapterPairs(config: ModelConfig, lora: LoraConfig, region: (nam
   );
 }
 
+/** The value head out of the adapter's regions. */
+export const headWeights = (region: (name: string) => Float32Array): ValueHeadWeights => ({
+  weight: region('value.weight').slice(),
+  bias: region('value.bias')[0]!,
+});
+
 /** The way back: what to write where, for an adapter read from PEFT's files. */
-export function adapterParts(config: ModelConfig, lora: LoraConfig, pairs: ReadonlyMap<string, LoraPair>): RegionPart[] {
-  return targeted(config, lora).flatMap(({ layer, target, aRegion, aOffset, bRegion, bOffset }) => {
-    const { a, b } = pairs.get(`${layer}.${target}`)!;
+export function adapterParts(config: ModelConfig, { config: lora, layers, head }: PeftAdapter): RegionPart[] {
+  const parts = targeted(config, lora).flatMap(({ layer, target, aRegion, aOffset, bRegion, bOffset }) => {
+    const { a, b } = layers.get(`${layer}.${target}`)!;
     return [
       { region: aRegion, offset: aOffset, values: Float32Array.from(a) },
       { region: bRegion, offset: bOffset, values: Float32Array.from(b) },
     ];
   });
+  if (!head) return parts;
+  return [
+    ...parts,
+    { region: 'value.weight', offset: 0, values: Float32Array.from(head.weight) },
+    { region: 'value.bias', offset: 0, values: Float32Array.of(head.bias) },
+  ];
 }

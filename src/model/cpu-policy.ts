@@ -9,6 +9,7 @@ import { dropoutMaskReference } from '../nn/linear.ts';
 import { lossHeadBackwardReference, lossHeadReference } from '../nn/loss-head.ts';
 import { meanPoolReference } from '../nn/mean-pool.ts';
 import { sampleReference } from '../nn/sample.ts';
+import { sigmoid, stepLossReference } from '../nn/step-loss.ts';
 import { valueHeadBackwardReference, valueHeadReference } from '../nn/value-head.ts';
 import { gaeReference, tokenRewardsReference, whitenReference } from '../rft/advantage.ts';
 import { dpoLossReference, responseLossReference, tokenWeights, valueLossReference } from '../rft/losses.ts';
@@ -17,6 +18,7 @@ import type {
   AdapterName,
   DpoBatch,
   DpoMetrics,
+  FrozenAdapter,
   GenerateRequest,
   Generation,
   LoraConfig,
@@ -28,6 +30,8 @@ import type {
   PpoConfig,
   PpoDetails,
   PpoResult,
+  PrmBatch,
+  PrmMetrics,
   SeedWords,
   Sequence,
   SftBatch,
@@ -35,12 +39,13 @@ import type {
   TokenScores,
   Tokenizer,
 } from '../rft/policy.ts';
-import { adapterPairs, adapterParts, initialAdapter, initialValueHead, loraScale } from './adapter.ts';
+import { adapterPairs, adapterParts, headWeights, initialAdapter, initialValueHead, loraScale } from './adapter.ts';
 import { type ModelConfig, parameterCount } from './config.ts';
 import { MetricsTally } from './cpu-metrics.ts';
 import {
   type CpuAdapter,
   type CpuForward,
+  type CpuParameters,
   type CpuTrunk,
   allocateCpu,
   cpuBackward,
@@ -49,10 +54,24 @@ import {
   cpuForward,
   cpuTrunk,
 } from './cpu-model.ts';
-import { PROJECTIONS, adapterLayout, headRegion, valueHeadRegions } from './layout.ts';
+import { PROJECTIONS, adapterRegions, headRegion, valueHeadRegions } from './layout.ts';
 import { readPeftAdapter, writePeftAdapter } from './peft.ts';
 import { adamwScalarsOf } from './optimizer.ts';
-import { checkPairs, checkPrompts, checkRl, checkSequences, checkTokens, split } from './requests.ts';
+import {
+  checkAdapterName,
+  checkPairs,
+  checkPositions,
+  checkPrmBatch,
+  checkPrompts,
+  checkRewards,
+  checkRl,
+  checkSequences,
+  checkTokens,
+  frozenAdapter,
+  noValueHead,
+  notForReward,
+  split,
+} from './requests.ts';
 
 type Regions = Map<string, Float64Array>;
 
@@ -70,9 +89,16 @@ interface Attached {
   readonly lora: LoraConfig;
   readonly actor: CpuOptimizer;
   /** Of algorithms that have one, from beginRl on. */
-  critic: CpuOptimizer | undefined;
-  reference: Regions;
-  phase: 'sft' | 'rl';
+  readonly critic: CpuOptimizer | undefined;
+  readonly reference: Regions;
+  /** In `prm` the actor has a value head. */
+  readonly phase: 'sft' | 'rl' | 'prm';
+}
+
+/** An adapter that is only ever used. */
+interface FrozenWeights {
+  readonly lora: LoraConfig;
+  readonly weights: Regions;
 }
 
 const clone = (regions: Regions): Regions => new Map([...regions].map(([name, values]) => [name, Float64Array.from(values)]));
@@ -118,11 +144,15 @@ function logitsOf(hidden: Float64Array, head: Float64Array): Float64Array {
   return logits;
 }
 
+const valuesOf = ({ hidden }: CpuForward, weights: CpuParameters): Float64Array =>
+  valueHeadReference(hidden, weights.get('value.weight')!, weights.get('value.bias')![0]!);
+
 /** Lets messages (a stop, a pause) in between sequences. */
 const breathe = () => new Promise<void>((resolve) => setTimeout(resolve, 0));
 
 export class CpuPolicy implements Policy {
   private attached: Attached | undefined;
+  private readonly frozen = new Map<AdapterName, FrozenWeights>();
 
   private constructor(
     readonly info: PolicyInfo,
@@ -228,14 +258,61 @@ export class CpuPolicy implements Policy {
     return vectors;
   }
 
-  async attachAdapter(lora: LoraConfig, seed: SeedWords): Promise<void> {
-    const weights = allocateCpu(adapterLayout(this.config, lora.rank).regions);
-    for (const { region, offset, values } of initialAdapter(this.config, lora, Seed.words(seed))) weights.get(region)!.set(values, offset);
-    this.attach(lora, weights);
+  async loadAdapter(name: AdapterName, files: AdapterExport): Promise<LoraConfig> {
+    checkAdapterName(name);
+    const adapter = this.readAdapter(files);
+    this.frozen.set(name, adapter);
+    return adapter.lora;
   }
 
-  private attach(lora: LoraConfig, weights: Regions): Attached {
-    this.attached = { lora, actor: optimizerFor(weights), critic: undefined, reference: zeros(weights), phase: 'sft' };
+  frozenAdapters(): FrozenAdapter[] {
+    return [...this.frozen].map(([name, { lora, weights }]) => ({ name, lora, value_head: weights.has('value.weight') }));
+  }
+
+  async dropAdapter(name: AdapterName): Promise<void> {
+    frozenAdapter(this.frozen, name);
+    this.frozen.delete(name);
+  }
+
+  private readAdapter(files: AdapterExport): FrozenWeights {
+    const adapter = readPeftAdapter(files, this.config);
+    const { config: lora, head } = adapter;
+    const weights = allocateCpu(adapterRegions(this.config, lora.rank, head !== undefined));
+    for (const { region, offset, values } of adapterParts(this.config, adapter)) weights.get(region)!.set(values, offset);
+    return { lora, weights };
+  }
+
+  async scoreSteps(
+    sequences: readonly Sequence[],
+    positions: readonly (readonly number[])[],
+    { adapter: name }: { adapter: AdapterName },
+    signal?: AbortSignal,
+  ): Promise<Float32Array[]> {
+    const adapter = this.adapterOf(name);
+    if (!adapter?.weights.has('value.weight')) throw noValueHead(name);
+    checkSequences(this.config, sequences);
+    checkPositions(sequences, positions);
+    const scores: Float32Array[] = [];
+    for (const [i, { tokens }] of sequences.entries()) {
+      throwIfStopped(signal);
+      const ends = positions[i]!;
+      const state = cpuForward(this.trunk, tokens.subarray(0, (ends.at(-1) ?? 0) + 1), adapter);
+      const values = valuesOf(state, adapter.weights);
+      scores.push(Float32Array.from(ends, (position) => sigmoid(values[position]!)));
+      await breathe();
+    }
+    return scores;
+  }
+
+  async attachAdapter(lora: LoraConfig, seed: SeedWords, { value_head = false }: { value_head?: boolean } = {}): Promise<void> {
+    const weights = allocateCpu(adapterRegions(this.config, lora.rank, value_head));
+    for (const { region, offset, values } of initialAdapter(this.config, lora, Seed.words(seed))) weights.get(region)!.set(values, offset);
+    if (value_head) weights.get('value.weight')!.set(initialValueHead(this.config, Seed.words(seed).derive('value head')));
+    this.attach(lora, weights, value_head ? 'prm' : 'sft');
+  }
+
+  private attach(lora: LoraConfig, weights: Regions, phase: Attached['phase'], critic?: CpuOptimizer): Attached {
+    this.attached = { lora, actor: optimizerFor(weights), critic, reference: zeros(weights), phase };
     return this.attached;
   }
 
@@ -244,16 +321,44 @@ export class CpuPolicy implements Policy {
     return optimizerFor(new Map([...clone(weights), ...allocateCpu(valueHeadRegions(this.config))]));
   }
 
+  async prmStep(batch: PrmBatch, step: OptimizerStep, seed: SeedWords, signal?: AbortSignal): Promise<PrmMetrics> {
+    const { lora, actor, phase } = this.need();
+    if (phase !== 'prm') throw noValueHead('policy');
+    checkPrmBatch(this.config, batch);
+    const { sequences, positions, labels } = batch;
+    const steps = positions.reduce((sum, ends) => sum + ends.length, 0);
+    let loss = 0;
+    let right = 0;
+    for (const [row, { tokens }] of sequences.entries()) {
+      throwIfStopped(signal);
+      const ends = positions[row]!;
+      if (ends.length === 0) continue;
+      const state = cpuForward(this.trunk, tokens.subarray(0, ends.at(-1)! + 1), this.dropping(actor, lora, seed, row));
+      const values = valuesOf(state, actor.weights);
+      const dValue = new Float64Array(values.length);
+      ends.forEach((position, i) => {
+        const judged = stepLossReference(values[position]!, labels[row]![i]!);
+        dValue[position] = judged.dValue / steps;
+        loss += judged.loss / steps;
+        right += Number(judged.right);
+      });
+      this.valueBackward(state, dValue, actor);
+      await breathe();
+    }
+    this.step(actor, step);
+    return { loss, steps, accuracy: right / steps, grad_norm: actor.norm };
+  }
+
   async sftStep(batch: SftBatch, step: OptimizerStep, seed: SeedWords, signal?: AbortSignal): Promise<SftMetrics> {
     checkSequences(this.config, batch.sequences);
-    const { lora, actor } = this.need();
+    const { lora, actor, phase } = this.need();
+    if (phase === 'prm') throw notForReward('SFT trains text');
     const first = (sequence: Sequence) => (batch.loss_on === 'sequence' ? 0 : sequence.prompt_length - 1);
     const tokens = batch.sequences.reduce((sum, sequence) => sum + sequence.tokens.length - 1 - first(sequence), 0);
     let loss = 0;
     for (const [row, sequence] of batch.sequences.entries()) {
       throwIfStopped(signal);
-      const adapter = this.use(actor.weights, lora, lora.dropout > 0 ? { seed: seed.hi ^ seed.lo, step: actor.steps, row } : undefined);
-      const state = this.forward(sequence, adapter);
+      const state = this.forward(sequence, this.dropping(actor, lora, seed, row));
       const head = this.lossHead(state, sequence, 1);
       const dLogprob = new Float64Array(head.logprob.length);
       for (let p = first(sequence); p < dLogprob.length; p++) {
@@ -268,14 +373,11 @@ export class CpuPolicy implements Policy {
   }
 
   async beginRl(seed: SeedWords, options: { critic: boolean } = { critic: true }): Promise<void> {
-    const { lora, actor } = this.need();
-    const attached = this.attach(lora, actor.weights);
-    attached.reference = clone(actor.weights);
-    if (options.critic) {
-      attached.critic = this.criticOf(actor.weights);
-      attached.critic.weights.get('value.weight')!.set(initialValueHead(this.config, Seed.words(seed)));
-    }
-    attached.phase = 'rl';
+    const { lora, actor, phase } = this.need();
+    if (phase === 'prm') throw notForReward('RL trains a policy');
+    const critic = options.critic ? this.criticOf(actor.weights) : undefined;
+    critic?.weights.get('value.weight')!.set(initialValueHead(this.config, Seed.words(seed)));
+    this.attached = { lora, actor: optimizerFor(actor.weights), critic, reference: clone(actor.weights), phase: 'rl' };
   }
 
   async ppoUpdate(
@@ -289,6 +391,7 @@ export class CpuPolicy implements Policy {
     const critic = config.advantage_estimator === 'gae' ? attached.critic : undefined;
     const { sequences, rewards } = batch;
     checkSequences(this.config, sequences);
+    checkRewards(batch);
     const actions = (values: Float64Array, { prompt_length, tokens }: Sequence) => values.slice(prompt_length - 1, tokens.length - 1);
     const old: Float64Array[] = [];
     const ref: Float64Array[] = [];
@@ -301,19 +404,16 @@ export class CpuPolicy implements Policy {
       ref.push(actions(this.lossHead(this.forward(sequence, this.use(reference, lora)), sequence, config.temperature).logprob, sequence));
       values.push(
         critic
-          ? actions(this.values(this.forward(sequence, this.use(critic.weights, lora)), critic), sequence)
+          ? actions(valuesOf(this.forward(sequence, this.use(critic.weights, lora)), critic.weights), sequence)
           : new Float64Array(old.at(-1)!.length),
       );
       await breathe();
     }
     const discounts = { gamma: config.gamma, lambda: critic ? config.lambda : 1 };
-    const estimates = sequences.map((_, i) =>
-      gaeReference(
-        tokenRewardsReference({ oldLogprobs: old[i]!, refLogprobs: ref[i]!, reward: rewards[i]! }, config),
-        values[i]!,
-        discounts,
-      ),
-    );
+    const estimates = sequences.map((_, i) => {
+      const rollout = { oldLogprobs: old[i]!, refLogprobs: ref[i]!, reward: rewards[i]!, stepRewards: batch.token_rewards?.[i] };
+      return gaeReference(tokenRewardsReference(rollout, config), values[i]!, discounts);
+    });
     const returns = estimates.map(({ returns }) => returns);
     const unwhitened = estimates.map(({ advantages }) => advantages);
     const advantages = config.whiten_advantages ? whitenReference(unwhitened) : unwhitened;
@@ -392,21 +492,26 @@ export class CpuPolicy implements Policy {
     tally: MetricsTally,
   ): void {
     const state = this.forward(sequence, this.use(critic.weights, this.need().lora));
-    const now = this.values(state, critic);
+    const now = valuesOf(state, critic.weights);
     const dValue = new Float64Array(now.length);
     for (let p = sequence.prompt_length - 1, t = 0; t < oldValues.length; p++, t++) {
       const loss = valueLossReference(now[p]!, oldValues[t]!, returns[t]!, config.clip_range_value);
       dValue[p] = weight * loss.dValue;
       tally.value(loss, weight);
     }
-    const back = valueHeadBackwardReference(state.hidden, critic.weights.get('value.weight')!, dValue);
-    critic.gradients.get('value.bias')![0]! += back.dBias;
-    critic.gradients.get('value.weight')!.forEach((value, i, all) => (all[i] = value + back.dWeight[i]!));
-    cpuBackward(this.trunk, state, back.dHidden, { adapter: critic.gradients });
+    this.valueBackward(state, dValue, critic);
+  }
+
+  private valueBackward(state: CpuForward, dValue: Float64Array, { weights, gradients }: CpuOptimizer): void {
+    const back = valueHeadBackwardReference(state.hidden, weights.get('value.weight')!, dValue);
+    gradients.get('value.bias')![0]! += back.dBias;
+    gradients.get('value.weight')!.forEach((value, i, all) => (all[i] = value + back.dWeight[i]!));
+    cpuBackward(this.trunk, state, back.dHidden, { adapter: gradients });
   }
 
   async dpoStep({ pairs, beta, temperature }: DpoBatch, step: OptimizerStep, signal?: AbortSignal): Promise<DpoMetrics> {
-    const { lora, actor } = this.need();
+    const { lora, actor, phase } = this.need();
+    if (phase === 'prm') throw notForReward('DPO trains a policy');
     checkPairs(pairs);
     checkSequences(
       this.config,
@@ -460,8 +565,8 @@ export class CpuPolicy implements Policy {
   async restore({ lora, phase, tensors, counters }: PolicyCheckpoint): Promise<void> {
     this.attached = undefined;
     if (!lora || phase === 'base') return;
-    const attached = this.attach(lora, allocateCpu(adapterLayout(this.config, lora.rank).regions));
-    if (phase === 'rl' && tensors.critic) attached.critic = this.criticOf(attached.actor.weights);
+    const weights = allocateCpu(adapterRegions(this.config, lora.rank, phase === 'prm'));
+    const attached = this.attach(lora, weights, phase, phase === 'rl' && tensors.critic ? this.criticOf(weights) : undefined);
     for (const [name, regions] of Object.entries(savedRegions(attached))) {
       const tensor = tensors[name];
       if (tensor?.length !== flatten(regions).length) {
@@ -473,27 +578,27 @@ export class CpuPolicy implements Policy {
       let at = 0;
       for (const values of regions.values()) values.set(tensor.subarray(at, (at += values.length)));
     }
-    attached.phase = phase;
     attached.actor.steps = counters.policy_steps ?? 0;
     if (attached.critic) attached.critic.steps = counters.critic_steps ?? 0;
   }
 
   async exportAdapter(): Promise<AdapterExport> {
-    const { lora, actor } = this.need();
-    const layers = adapterPairs(this.config, lora, (region) => Float32Array.from(actor.weights.get(region)!));
-    return writePeftAdapter({ config: lora, layers, model: this.config, base: this.info.model });
+    const { lora, actor, phase } = this.need();
+    const region = (name: string) => Float32Array.from(actor.weights.get(name)!);
+    const head = phase === 'prm' && { head: headWeights(region) };
+    const layers = adapterPairs(this.config, lora, region);
+    return writePeftAdapter({ config: lora, layers, ...head, model: this.config, base: this.info.model });
   }
 
   async importAdapter(files: AdapterExport): Promise<LoraConfig> {
-    const { config: lora, layers } = readPeftAdapter(files, this.config);
-    const weights = allocateCpu(adapterLayout(this.config, lora.rank).regions);
-    for (const { region, offset, values } of adapterParts(this.config, lora, layers)) weights.get(region)!.set(values, offset);
-    this.attach(lora, weights);
+    const { lora, weights } = this.readAdapter(files);
+    this.attach(lora, weights, weights.has('value.weight') ? 'prm' : 'sft');
     return lora;
   }
 
   async dispose(): Promise<void> {
     this.attached = undefined;
+    this.frozen.clear();
   }
 
   private need(): Attached {
@@ -503,9 +608,18 @@ export class CpuPolicy implements Policy {
 
   private adapterOf(name: AdapterName): CpuAdapter | undefined {
     if (name === 'base') return undefined;
+    if (name !== 'policy' && name !== 'reference') {
+      const { weights, lora } = frozenAdapter(this.frozen, name);
+      return this.use(weights, lora);
+    }
     const { lora, actor, reference, phase } = this.need();
     if (name === 'reference' && phase !== 'rl') throw new InputError('The reference is not frozen yet.', 'Call beginRl first.');
     return this.use(name === 'policy' ? actor.weights : reference, lora);
+  }
+
+  /** The adapter in training, with its dropout on the sequence of row `row`. */
+  private dropping(actor: CpuOptimizer, lora: LoraConfig, seed: SeedWords, row: number): CpuAdapter {
+    return this.use(actor.weights, lora, lora.dropout > 0 ? { seed: seed.hi ^ seed.lo, step: actor.steps, row } : undefined);
   }
 
   private use(weights: Regions, lora: LoraConfig, dropout?: { seed: number; step: number; row: number }): CpuAdapter {
@@ -550,10 +664,6 @@ export class CpuPolicy implements Policy {
   ): void {
     const { input, lse, entropy } = head;
     cpuBackward(this.trunk, state, lossHeadBackwardReference({ ...input, lse, entropy, dLogprob, dEntropy }), { adapter: gradients });
-  }
-
-  private values(state: CpuForward, { weights }: CpuOptimizer): Float64Array {
-    return valueHeadReference(state.hidden, weights.get('value.weight')!, weights.get('value.bias')![0]!);
   }
 
   private step(optimizer: CpuOptimizer, options: OptimizerStep): void {

@@ -6,6 +6,7 @@ import type {
   AdapterName,
   DpoBatch,
   DpoMetrics,
+  FrozenAdapter,
   GenerateRequest,
   Generation,
   LoraConfig,
@@ -16,6 +17,8 @@ import type {
   PpoBatch,
   PpoConfig,
   PpoResult,
+  PrmBatch,
+  PrmMetrics,
   SeedWords,
   Sequence,
   SftBatch,
@@ -23,18 +26,19 @@ import type {
   TokenScores,
   Tokenizer,
 } from '../rft/policy.ts';
-import { adapterPairs, adapterParts, initialAdapter, initialValueHead, loraScale } from './adapter.ts';
+import { adapterPairs, adapterParts, headWeights, initialAdapter, initialValueHead, loraScale } from './adapter.ts';
 import { parameterCount } from './config.ts';
 import type { Engine } from './engine.ts';
 import { Generator } from './generate.ts';
 import { batchSizes } from './memory.ts';
 import { Optimizer } from './optimizer.ts';
-import { adapterLayout, valueHeadRegions } from './layout.ts';
+import { adapterRegions } from './layout.ts';
 import type { AdapterUse } from './llama.ts';
 import { ParameterSet } from './parameters.ts';
 import { readPeftAdapter, writePeftAdapter } from './peft.ts';
 import { Pooler } from './pooler.ts';
-import { checkPairs, checkRl } from './requests.ts';
+import { prmStep, scoreSteps } from './prm.ts';
+import { checkAdapterName, checkPairs, checkRl, frozenAdapter, noValueHead, notForReward } from './requests.ts';
 import { type Role, type TrainedRole, Trainer } from './trainer.ts';
 
 /** What a policy holds once an adapter is attached; the reference means something from beginRl on. */
@@ -45,7 +49,14 @@ interface Adapters {
   readonly reference: ParameterSet;
   /** Of algorithms that have one, from beginRl on. */
   critic: Critic | undefined;
-  phase: 'sft' | 'rl';
+  /** In `prm` the policy has a value head. */
+  phase: 'sft' | 'rl' | 'prm';
+}
+
+/** An adapter that is only ever used. */
+interface FrozenWeights {
+  readonly lora: LoraConfig;
+  readonly weights: ParameterSet;
 }
 
 interface Critic {
@@ -55,10 +66,14 @@ interface Critic {
 
 const BASE: Role = { key: 'base', adapter: undefined };
 
+/** Programs of a frozen adapter go by this, so that no name is mistaken for another kind of program. */
+const frozenKey = (name: AdapterName): string => `adapter:${name}`;
+
 const adapterUse = (weights: ParameterSet, lora: LoraConfig): AdapterUse => ({ weights, rank: lora.rank, scale: loraScale(lora) });
 
 export class GpuPolicy implements Policy {
   private adapters: Adapters | undefined;
+  private readonly frozen = new Map<AdapterName, FrozenWeights>();
 
   private constructor(
     private readonly engine: Engine,
@@ -89,12 +104,12 @@ export class GpuPolicy implements Policy {
     return new GpuPolicy(engine, info, tokenizer, generator, trainer, new Pooler(engine, sizes.tokensPerStep));
   }
 
-  generate(request: GenerateRequest, signal?: AbortSignal): Promise<Generation[]> {
+  async generate(request: GenerateRequest, signal?: AbortSignal): Promise<Generation[]> {
     const { key, adapter } = this.role(request.adapter);
     return this.generator.generate(request, adapter, key, signal);
   }
 
-  score(
+  async score(
     sequences: readonly Sequence[],
     options: { adapter: AdapterName; temperature: number },
     signal?: AbortSignal,
@@ -102,23 +117,67 @@ export class GpuPolicy implements Policy {
     return this.trainer.score(sequences, this.role(options.adapter), options.temperature, signal);
   }
 
-  embed(sequences: readonly (readonly number[])[], options: { adapter: AdapterName }, signal?: AbortSignal): Promise<Float32Array[]> {
+  async embed(sequences: readonly (readonly number[])[], options: { adapter: AdapterName }, signal?: AbortSignal): Promise<Float32Array[]> {
     return this.pooler.embed(sequences, this.role(options.adapter), signal);
   }
 
-  async attachAdapter(lora: LoraConfig, seed: SeedWords): Promise<void> {
-    const { policy } = await this.allocateAdapters(lora);
-    for (const { region, offset, values } of initialAdapter(this.engine.config, lora, Seed.words(seed)))
-      policy.write(region, values, offset);
+  async loadAdapter(name: AdapterName, files: AdapterExport): Promise<LoraConfig> {
+    checkAdapterName(name);
+    const { gpu, config } = this.engine;
+    const adapter = readPeftAdapter(files, config);
+    const { config: lora, head } = adapter;
+    const weights = await ParameterSet.allocate(gpu, `adapter ${name}`, adapterRegions(config, lora.rank, head !== undefined));
+    for (const { region, offset, values } of adapterParts(config, adapter)) weights.write(region, values, offset);
+    if (this.frozen.has(name)) await this.dropAdapter(name);
+    this.frozen.set(name, { lora, weights });
+    return lora;
   }
 
-  sftStep(batch: SftBatch, step: OptimizerStep, seed: SeedWords, signal?: AbortSignal): Promise<SftMetrics> {
-    const { lora } = this.attached();
+  frozenAdapters(): FrozenAdapter[] {
+    return [...this.frozen].map(([name, { lora, weights }]) => ({ name, lora, value_head: weights.has('value.weight') }));
+  }
+
+  async dropAdapter(name: AdapterName): Promise<void> {
+    const { weights } = frozenAdapter(this.frozen, name);
+    this.frozen.delete(name);
+    await this.engine.gpu.idle();
+    await this.engine.dropProgramsMatching((key) => key.startsWith(`${frozenKey(name)} `));
+    weights.release();
+  }
+
+  async scoreSteps(
+    sequences: readonly Sequence[],
+    positions: readonly (readonly number[])[],
+    { adapter }: { adapter: AdapterName },
+    signal?: AbortSignal,
+  ): Promise<Float32Array[]> {
+    const role = this.role(adapter);
+    if (!role.adapter?.weights.has('value.weight')) throw noValueHead(adapter);
+    return scoreSteps(this.trainer, sequences, positions, { key: role.key, adapter: role.adapter }, signal);
+  }
+
+  async attachAdapter(lora: LoraConfig, seed: SeedWords, { value_head = false }: { value_head?: boolean } = {}): Promise<void> {
+    const { config } = this.engine;
+    const { policy } = await this.allocateAdapters(lora, value_head ? 'prm' : 'sft');
+    for (const { region, offset, values } of initialAdapter(config, lora, Seed.words(seed))) policy.write(region, values, offset);
+    if (value_head) policy.write('value.weight', initialValueHead(config, Seed.words(seed).derive('value head')));
+  }
+
+  async prmStep(batch: PrmBatch, step: OptimizerStep, seed: SeedWords, signal?: AbortSignal): Promise<PrmMetrics> {
+    const { lora, phase } = this.attached();
+    if (phase !== 'prm') throw noValueHead('policy');
+    return prmStep(this.trainer, batch, step, this.actor(), { rate: lora.dropout, seed }, signal);
+  }
+
+  async sftStep(batch: SftBatch, step: OptimizerStep, seed: SeedWords, signal?: AbortSignal): Promise<SftMetrics> {
+    const { lora, phase } = this.attached();
+    if (phase === 'prm') throw notForReward('SFT trains text');
     return this.trainer.sftStep(batch, step, this.actor(), { rate: lora.dropout, seed }, signal);
   }
 
   async beginRl(seed: SeedWords, options: { critic: boolean } = { critic: true }): Promise<void> {
     const adapters = this.attached();
+    if (adapters.phase === 'prm') throw notForReward('RL trains a policy');
     adapters.reference.copyFrom(adapters.policy);
     adapters.policyOptimizer.reset();
     if (options.critic) {
@@ -158,6 +217,7 @@ export class GpuPolicy implements Policy {
   }
 
   async dpoStep(batch: DpoBatch, step: OptimizerStep, signal?: AbortSignal): Promise<DpoMetrics> {
+    if (this.attached().phase === 'prm') throw notForReward('DPO trains a policy');
     checkPairs(batch.pairs);
     return this.trainer.dpoStep(batch, step, this.actor(), signal);
   }
@@ -180,8 +240,7 @@ export class GpuPolicy implements Policy {
       await this.releaseAdapters();
       return;
     }
-    const adapters = await this.allocateAdapters(lora);
-    adapters.phase = phase;
+    const adapters = await this.allocateAdapters(lora, phase);
     if (phase === 'rl' && tensors.critic) adapters.critic ??= await this.allocateCritic(lora);
     else await this.releaseCritic(adapters);
     for (const [name, set] of Object.entries(savedSets(adapters))) {
@@ -203,19 +262,20 @@ export class GpuPolicy implements Policy {
   }
 
   async exportAdapter(): Promise<AdapterExport> {
-    const { lora, policy } = this.attached();
+    const { lora, policy, phase } = this.attached();
     const { config } = this.engine;
     const all = await policy.readAll();
-    const layers = adapterPairs(config, lora, (region) => policy.slice(all, region));
-    return writePeftAdapter({ config: lora, layers, model: config, base: this.info.model });
+    const region = (name: string) => policy.slice(all, name);
+    const head = phase === 'prm' && { head: headWeights(region) };
+    return writePeftAdapter({ config: lora, layers: adapterPairs(config, lora, region), ...head, model: config, base: this.info.model });
   }
 
   async importAdapter(files: AdapterExport): Promise<LoraConfig> {
     const { config } = this.engine;
-    const { config: lora, layers } = readPeftAdapter(files, config);
-    const { policy } = await this.allocateAdapters(lora);
-    for (const { region, offset, values } of adapterParts(config, lora, layers)) policy.write(region, values, offset);
-    return lora;
+    const adapter = readPeftAdapter(files, config);
+    const { policy } = await this.allocateAdapters(adapter.config, adapter.head ? 'prm' : 'sft');
+    for (const { region, offset, values } of adapterParts(config, adapter)) policy.write(region, values, offset);
+    return adapter.config;
   }
 
   /** The device, for tests that take it away. */
@@ -238,6 +298,7 @@ export class GpuPolicy implements Policy {
     await this.trainer.release();
     await this.pooler.release();
     await this.releaseAdapters();
+    for (const name of [...this.frozen.keys()]) await this.dropAdapter(name);
     await this.engine.dispose();
     this.engine.gpu.destroy();
   }
@@ -249,6 +310,10 @@ export class GpuPolicy implements Policy {
 
   private role(name: AdapterName): Role {
     if (name === 'base') return BASE;
+    if (name !== 'policy' && name !== 'reference') {
+      const { weights, lora } = frozenAdapter(this.frozen, name);
+      return { key: frozenKey(name), adapter: adapterUse(weights, lora) };
+    }
     const { lora, phase, policy, reference } = this.attached();
     if (name === 'reference' && phase !== 'rl') throw new InputError('The reference is not frozen yet.', 'Call beginRl first.');
     return { key: name, adapter: adapterUse(name === 'policy' ? policy : reference, lora) };
@@ -258,29 +323,30 @@ export class GpuPolicy implements Policy {
     return { ...this.role('policy'), optimizer: this.attached().policyOptimizer, trains: 'adapter' };
   }
 
-  /** Adapters for this LoRA shape; those already there are used again when the shape is the same. */
-  private async allocateAdapters(lora: LoraConfig): Promise<Adapters> {
+  /** Adapters for this LoRA shape and phase, all zeros; those already there are used again when the shape is the same. */
+  private async allocateAdapters(lora: LoraConfig, phase: Adapters['phase']): Promise<Adapters> {
     const old = this.adapters;
-    if (old && JSON.stringify(old.lora) === JSON.stringify(lora)) {
+    const isPrm = phase === 'prm';
+    if (old && JSON.stringify(old.lora) === JSON.stringify(lora) && (old.phase === 'prm') === isPrm) {
       for (const set of Object.values(savedSets(old))) set.clear();
       old.policyOptimizer.reset();
-      old.phase = 'sft';
+      old.phase = phase;
       return old;
     }
     await this.releaseAdapters();
     const { engine } = this;
-    const { regions } = adapterLayout(engine.config, lora.rank);
-    const policy = await ParameterSet.allocate(engine.gpu, 'policy', regions);
-    const reference = await ParameterSet.allocate(engine.gpu, 'reference', regions);
+    const allocate = (name: string, valueHead: boolean) =>
+      ParameterSet.allocate(engine.gpu, name, adapterRegions(engine.config, lora.rank, valueHead));
+    const policy = await allocate('policy', isPrm);
+    const reference = await allocate('reference', false);
     const policyOptimizer = await Optimizer.create(engine, 'policy', policy);
-    this.adapters = { lora, policy, reference, policyOptimizer, critic: undefined, phase: 'sft' };
+    this.adapters = { lora, policy, reference, policyOptimizer, critic: undefined, phase };
     return this.adapters;
   }
 
   private async allocateCritic({ rank }: LoraConfig): Promise<Critic> {
     const { engine } = this;
-    const regions = [...adapterLayout(engine.config, rank).regions, ...valueHeadRegions(engine.config)];
-    const weights = await ParameterSet.allocate(engine.gpu, 'critic', regions);
+    const weights = await ParameterSet.allocate(engine.gpu, 'critic', adapterRegions(engine.config, rank, true));
     return { weights, optimizer: await Optimizer.create(engine, 'critic', weights) };
   }
 

@@ -141,8 +141,14 @@ export function adapterLayout(config: ModelConfig, rank: number): { regions: Reg
   return { regions, places };
 }
 
-/** The critic's scalar head on the final hidden state. */
+/** The scalar head of a critic or a reward model on the final hidden state. */
 export const valueHeadRegions = (config: ModelConfig): Region[] => [
   { name: 'value.weight', length: config.hidden_size },
   { name: 'value.bias', length: 1 },
+];
+
+/** Regions of an adapter, those of its value head last. */
+export const adapterRegions = (config: ModelConfig, rank: number, valueHead: boolean): Region[] => [
+  ...adapterLayout(config, rank).regions,
+  ...(valueHead ? valueHeadRegions(config) : []),
 ];

@@ -11,7 +11,7 @@ import { algorithms } from '../rft/algorithms/registry.ts';
 import { formatRewritePrompt } from '../rft/augment/instruction.ts';
 import type { Config } from '../rft/config.ts';
 import type { ModelConfig } from './config.ts';
-import { type Region, adapterLayout, baseLayout, valueHeadRegions } from './layout.ts';
+import { type Region, adapterRegions, baseLayout } from './layout.ts';
 
 export interface BatchSizes {
   /** Rows that one decode program serves. */
@@ -88,6 +88,14 @@ export interface RunSizes {
   readonly prompts: number;
   /** Sequences of the largest training batch of each kind, and of a micro-batch of it; 0 lets the engine choose. */
   readonly batches: readonly { readonly sequences: number; readonly micro_batch: number }[];
+  /** Frozen adapters that are loaded beside the trained ones. */
+  readonly frozen?: readonly FrozenSize[];
+}
+
+export interface FrozenSize {
+  readonly rank: number;
+  /** A reward model has a value head. */
+  readonly value_head: boolean;
 }
 
 /** @param questions of the training and the test set. */
@@ -118,7 +126,7 @@ export function runSizes(config: Config, prompt: number, questions: { readonly t
 export interface MemoryEstimate {
   /** The base model and the table of its rotary positions. */
   readonly weights: number;
-  /** Policy, reference and, where the algorithm has one, critic; and gradient and two moments for those that are trained. */
+  /** Policy, reference and, where the algorithm has one, critic; gradient and two moments for those that are trained; and the frozen ones. */
   readonly adapters: number;
   readonly kv_cache: number;
   /** What programs share while they run; the engine never holds more. */
@@ -132,7 +140,8 @@ export interface MemoryEstimate {
  * logits exist at once, in floats:
  *
  *   weights      every tensor + context head_dim
- *   adapters     5 (sum of w in + r out over the four products of each layer), and with a critic + 4 (the same + d + 1)
+ *   adapters     5 (sum of w in + r out over the four products of each layer), with a critic + 4 (the same + d + 1), and for each
+ *                frozen one the same at its own rank, + d + 1 for a value head
  *   kv_cache     2 layers (rows + 1) capacity k
  *   activations  1.5 x the largest of
  *     training   T (layers (4 d + 2 q + 2 k + 3 f + heads + 2 + 7 r) + 3 d + f + 16) + max(C vocab, 2 f T)
@@ -148,9 +157,10 @@ export function memoryNeeded(config: ModelConfig, run: RunSizes, device: { softw
   const sizes = batchSizes(config, device.software, device.memoryCap);
   const longest = Math.min(context, run.prompt + run.response);
 
-  const adapter = adapterLayout(config, run.rank).regions;
-  const critic = run.critic ? 4 * regionBytes([...adapter, ...valueHeadRegions(config)]) : 0;
-  const adapters = 5 * regionBytes(adapter) + critic;
+  const adapterBytes = (rank: number, valueHead: boolean) => regionBytes(adapterRegions(config, rank, valueHead));
+  const critic = run.critic ? 4 * adapterBytes(run.rank, true) : 0;
+  const frozen = (run.frozen ?? []).reduce((sum, { rank, value_head }) => sum + adapterBytes(rank, value_head), 0);
+  const adapters = 5 * adapterBytes(run.rank, false) + critic + frozen;
   const capacity = cacheCapacity(config, longest);
   const rows = Math.min(rowsAtOnce(sizes, config, capacity), run.prompts);
   const kv_cache = 2 * layers * alignUp((rows + 1) * capacity * k * 4);

@@ -1,6 +1,10 @@
 /**
  * LoRA adapters as PEFT stores them: y = W x + s B A x with A [r, in], B [out, r] and s = alpha / r, or alpha / sqrt(r) with
  * rslora (Hu et al. 2021; Kalajdzievski 2023). What is written here loads in PEFT as it is, and the other way round.
+ *
+ * A reward model is an adapter with a value head, laid out as PEFT saves a token classifier of one label (task type TOKEN_CLS over
+ * transformers' LlamaForTokenClassification with num_labels 1): `modules_to_save` names `score`, and beside the LoRA tensors lie
+ * base_model.model.score.weight [1, hidden] and base_model.model.score.bias [1].
  */
 import { InputError, shown } from '../base/errors.ts';
 import { type ModelConfig, expectedTensors } from './config.ts';
@@ -34,6 +38,19 @@ export interface LoraPair {
   readonly b: Float32Array;
 }
 
+/** The linear layer of one output over the final hidden states; `weight` is [hidden_size]. */
+export interface ValueHeadWeights {
+  readonly weight: Float32Array;
+  readonly bias: number;
+}
+
+/** An adapter folder's contents; `head` is there in a reward model. */
+export interface PeftAdapter {
+  readonly config: PeftConfig;
+  readonly layers: LoraLayers;
+  readonly head?: ValueHeadWeights;
+}
+
 /** Keyed by `${layer}.${target}`, e.g. "0.q_proj": every target in every layer. */
 export type LoraLayers = ReadonlyMap<string, LoraPair>;
 
@@ -61,16 +78,14 @@ function slots(model: ModelConfig, targets: readonly PeftTarget[]): Slot[] {
   ).flat();
 }
 
+const HEAD_WEIGHT = 'base_model.model.score.weight';
+const HEAD_BIAS = 'base_model.model.score.bias';
+
 const tensorName = (slot: Slot, side: 'A' | 'B') => `base_model.model.${slot.module}.lora_${side}.weight`;
 
 /** Writes an adapter folder, F32. `base` is the name or path under which PEFT finds the base model. */
-export function writePeftAdapter(adapter: {
-  readonly config: PeftConfig;
-  readonly layers: LoraLayers;
-  readonly model: ModelConfig;
-  readonly base: string;
-}): PeftFiles {
-  const { config, layers, model, base } = adapter;
+export function writePeftAdapter(adapter: PeftAdapter & { readonly model: ModelConfig; readonly base: string }): PeftFiles {
+  const { config, layers, head, model, base } = adapter;
   const tensors = slots(model, config.targets).flatMap((slot): [string, WeightTensor][] => {
     const pair = layers.get(slot.key);
     if (!pair) throw new RangeError(`The adapter has nothing for ${slot.key}`);
@@ -79,9 +94,15 @@ export function writePeftAdapter(adapter: {
       [tensorName(slot, 'B'), { shape: [slot.out, config.rank], data: pair.b }],
     ];
   });
+  if (head) {
+    tensors.push(
+      [HEAD_WEIGHT, { shape: [1, model.hidden_size], data: head.weight }],
+      [HEAD_BIAS, { shape: [1], data: Float32Array.of(head.bias) }],
+    );
+  }
   const json = {
     peft_type: 'LORA',
-    task_type: 'CAUSAL_LM',
+    task_type: head ? 'TOKEN_CLS' : 'CAUSAL_LM',
     base_model_name_or_path: base,
     inference_mode: true,
     r: config.rank,
@@ -92,7 +113,7 @@ export function writePeftAdapter(adapter: {
     bias: 'none',
     fan_in_fan_out: false,
     use_dora: false,
-    modules_to_save: null,
+    modules_to_save: head ? ['score'] : null,
   };
   return {
     'adapter_model.safetensors': writeSafetensors(tensors, { dtype: 'F32', metadata: { format: 'pt' } }),
@@ -101,12 +122,12 @@ export function writePeftAdapter(adapter: {
 }
 
 /** Reads an adapter folder for the given base. Throws InputError that names the field or the tensors that do not fit. */
-export function readPeftAdapter(files: PeftFiles, model: ModelConfig): { config: PeftConfig; layers: LoraLayers } {
-  const config = readAdapterConfig(files['adapter_config.json']);
+export function readPeftAdapter(files: PeftFiles, model: ModelConfig): PeftAdapter {
+  const { config, hasHead } = readAdapterConfig(files['adapter_config.json']);
   const label = 'adapter_model.safetensors';
   const tensors = parseSafetensors(files['adapter_model.safetensors'], label);
   const layers = new Map<string, LoraPair>();
-  const take = (name: string, shape: readonly [number, number]): Float32Array => {
+  const take = (name: string, shape: readonly number[]): Float32Array => {
     const tensor = tensors.get(name);
     if (!tensor) {
       throw new InputError(
@@ -129,13 +150,14 @@ export function readPeftAdapter(files: PeftFiles, model: ModelConfig): { config:
       b: take(tensorName(slot, 'B'), [slot.out, config.rank]),
     });
   }
+  const head = hasHead && { weight: take(HEAD_WEIGHT, [1, model.hidden_size]), bias: take(HEAD_BIAS, [1])[0]! };
   if (tensors.size > 0) {
     throw new InputError(
       `${label} has ${tensors.size} tensors that have no place in this base model with these targets, the first one ${[...tensors.keys()][0]!}.`,
       'Choose the base model that the adapter was trained on, and an adapter that is plain LoRA.',
     );
   }
-  return { config, layers };
+  return { config, layers, ...(head && { head }) };
 }
 
 /** Fields that change what an adapter computes, each with the values that mean plain LoRA. A missing field is null. */
@@ -150,7 +172,6 @@ const PLAIN: Readonly<Record<string, readonly unknown[]>> = {
   init_lora_weights: [null, true, false, 'gaussian', 'eva', 'orthogonal'],
 };
 const MUST_BE_EMPTY = [
-  'modules_to_save',
   'rank_pattern',
   'alpha_pattern',
   'layers_to_transform',
@@ -165,7 +186,10 @@ const MUST_BE_EMPTY = [
   'monteclora_config',
 ];
 
-function readAdapterConfig(text: string): PeftConfig {
+/** What PEFT saves whole of a token classifier: it lists both names, whichever of them the model has. */
+const HEAD_MODULES: readonly unknown[] = ['classifier', 'score'];
+
+function readAdapterConfig(text: string): { config: PeftConfig; hasHead: boolean } {
   const fields = parseObject(text);
   for (const [field, plain] of Object.entries(PLAIN)) {
     if (!plain.includes(fields[field] ?? null)) throw unsupported(field, fields[field]);
@@ -174,6 +198,8 @@ function readAdapterConfig(text: string): PeftConfig {
     const value = fields[field] ?? {};
     if (value !== false && !(typeof value === 'object' && Object.keys(value).length === 0)) throw unsupported(field, value);
   }
+  const saved = fields.modules_to_save ?? [];
+  if (!Array.isArray(saved) || !saved.every((name) => HEAD_MODULES.includes(name))) throw unsupported('modules_to_save', saved);
   const number = (field: string, fallback: number, valid: (n: number) => boolean, expected: string): number => {
     const value = fields[field] ?? fallback;
     if (typeof value === 'number' && valid(value)) return value;
@@ -181,7 +207,7 @@ function readAdapterConfig(text: string): PeftConfig {
   };
   const { use_rslora = false } = fields;
   if (typeof use_rslora !== 'boolean') throw wrong('use_rslora', use_rslora, 'true or false');
-  return {
+  const config = {
     // PEFT's own defaults.
     rank: number('r', 8, (n) => Number.isSafeInteger(n) && n > 0, 'a positive whole number'),
     alpha: number('lora_alpha', 8, Number.isFinite, 'a number'),
@@ -189,6 +215,7 @@ function readAdapterConfig(text: string): PeftConfig {
     dropout: number('lora_dropout', 0, (n) => n >= 0 && n < 1, 'a number from 0 to below 1'),
     targets: readTargets(fields.target_modules),
   };
+  return { config, hasHead: saved.length > 0 };
 }
 
 function parseObject(text: string): Readonly<Record<string, unknown>> {

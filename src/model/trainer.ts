@@ -2,10 +2,9 @@
  * Everything that runs the model over given sequences: scoring, supervised steps, PPO updates. One micro-batch is one program
  * run; advantages, losses, gradients and the optimizer stay on the GPU, and one row of statistics comes back at the end.
  */
-import { InputError } from '../base/errors.ts';
 import { Random, Seed } from '../base/random.ts';
 import { type BufferView, alignUp } from '../gpu/device.ts';
-import { type Operand, type Program, type ProgramBuilder, type ScalarBlock, type Tensor, scalarBlock } from '../gpu/program.ts';
+import { type Operand, type Program, type ProgramBuilder, type ScalarBlock, scalarBlock } from '../gpu/program.ts';
 import { ReadbackRing } from '../gpu/readback.ts';
 import { nextTokens } from '../nn/embedding.ts';
 import { dropoutKernel } from '../nn/linear.ts';
@@ -25,7 +24,6 @@ import {
   whiten,
 } from '../nn/rl.ts';
 import { STATISTICS_LENGTH, dpoStatistics, poolStatistics, ppoMetrics, sftStatistics } from '../nn/statistics.ts';
-import { valueHead, valueHeadBackward } from '../nn/value-head.ts';
 import type {
   DpoBatch,
   DpoMetrics,
@@ -46,9 +44,9 @@ import type { Engine } from './engine.ts';
 import { headRegion } from './layout.ts';
 import { type AdapterUse, type ForwardState, type Trunk, backward, forward } from './llama.ts';
 import type { Optimizer } from './optimizer.ts';
-import type { ParameterSet } from './parameters.ts';
-import { checkSequences, split } from './requests.ts';
+import { checkRewards, checkSequences, split } from './requests.ts';
 import { type MicroBatches, TrainingPool, cutMicroBatches } from './training-pool.ts';
+import { valueThrough, valuesOf } from './value-through.ts';
 
 /** An adapter (or the bare base) and the name that its programs go by; programs are dropped by that name when its buffers change. */
 export interface Role {
@@ -76,13 +74,13 @@ export class Trainer {
   private readonly rowLists = new Map<number, BufferView>();
 
   private constructor(
-    private readonly engine: Engine,
+    readonly engine: Engine,
     /** Positions that one forward pass may hold. */
-    private readonly tokenBudget: number,
+    readonly tokenBudget: number,
     private readonly headScalars: ScalarBlock,
     private readonly rl: ScalarBlock,
     private readonly dropout: ScalarBlock,
-    private readonly statistics: BufferView,
+    readonly statistics: BufferView,
     private readonly statisticsRing: ReadbackRing,
     private readonly normRing: ReadbackRing,
   ) {}
@@ -137,9 +135,7 @@ export class Trainer {
     const { sequences } = batch;
     const pool = await this.load(sequences, batch.loss_on, { aggregation: batch.loss_aggregation });
     this.headScalars.write({ inverse_temperature: 1 });
-    this.dropout.write({ seed: dropout.seed.lo ^ dropout.seed.hi, step: role.optimizer.steps });
-    const adapter =
-      role.adapter && dropout.rate > 0 ? { ...role.adapter, dropout: { rate: dropout.rate, scalars: this.dropout } } : role.adapter;
+    const adapter = this.withDropout(role, dropout);
     const batches = this.cut(sequences, allRows(sequences), batch.micro_batch);
     this.engine.gpu.clear(this.statistics);
     const { rows, length } = batches;
@@ -158,10 +154,22 @@ export class Trainer {
       );
     });
     await this.each(batches, program, signal);
+    const { row, norm } = await this.optimize(role, step, signal);
+    const { loss, tokens } = sftStatistics(row);
+    return { loss, tokens, grad_norm: norm };
+  }
+
+  /** The role's adapter with the dropout of its next step. */
+  withDropout(role: TrainedRole, { rate, seed }: { rate: number; seed: SeedWords }): AdapterUse | undefined {
+    this.dropout.write({ seed: seed.lo ^ seed.hi, step: role.optimizer.steps });
+    return role.adapter && rate > 0 ? { ...role.adapter, dropout: { rate, scalars: this.dropout } } : role.adapter;
+  }
+
+  /** The optimizer's step on the gradients that are there; brings back the statistics row and the norm. */
+  async optimize(role: TrainedRole, step: OptimizerStep, signal?: AbortSignal): Promise<{ row: Float32Array; norm: number }> {
     await role.optimizer.step(step, signal);
     const [row, norm] = await Promise.all([this.statisticsRing.read(this.statistics), this.normRing.read(role.optimizer.norm)]);
-    const { loss, tokens } = sftStatistics(new Float32Array(row));
-    return { loss, tokens, grad_norm: new Float32Array(norm)[0]! };
+    return { row: new Float32Array(row), norm: new Float32Array(norm)[0]! };
   }
 
   /**
@@ -178,8 +186,7 @@ export class Trainer {
   ): Promise<PpoResult> {
     const { sequences, rewards } = batch;
     const { actor, reference, critic } = roles;
-    if (rewards.length !== sequences.length)
-      throw new InputError(`${rewards.length} rewards for ${sequences.length} sequences.`, 'Give one reward per sequence.');
+    checkRewards(batch);
     const pool = await this.load(sequences, 'response', { rewards });
     this.headScalars.write({ inverse_temperature: 1 / config.temperature });
     this.writeRlScalars(config);
@@ -188,7 +195,8 @@ export class Trainer {
     await this.each(all, await this.scoreProgram(actor, all, pool, 'old_logprobs'), signal);
     await this.each(all, await this.scoreProgram(reference, all, pool, 'ref_logprobs'), signal);
     if (critic) await this.each(all, await this.valuesProgram(critic, all, pool), signal);
-    else pool.clearPlane('values');
+    else pool.writePlane('values', sequences, undefined);
+    pool.writePlane('token_rewards', sequences, batch.token_rewards);
     if (batch.sampling_logprobs) pool.writePlane('sampling_logprobs', sequences, batch.sampling_logprobs);
     await (await this.advantageProgram(pool)).run(signal);
 
@@ -299,7 +307,8 @@ export class Trainer {
     return this.engine.program(`${critic.key} values ${batches.rows}x${batches.length} pool ${pool.id}`, async (b) => {
       const micro = await this.micro(batches, pool);
       const state = forward(b, this.engine.trunk, micro, critic.adapter);
-      scatterActions(b, { ...micro, ...poolOf(pool), x: this.valuesOf(b, state, critic), plane: 'values' });
+      const x = valuesOf(b, this.engine.trunk, state, critic.optimizer.parameters);
+      scatterActions(b, { ...micro, ...poolOf(pool), x, plane: 'values' });
     });
   }
 
@@ -328,38 +337,10 @@ export class Trainer {
       const { trunk } = this.engine;
       const micro = await this.micro(batches, pool);
       const state = forward(b, trunk, micro, critic.adapter);
-      const value = this.valuesOf(b, state, critic);
-      const dValue = b.tensor('d value', [state.tokens]);
-      valueLoss(b, { ...micro, ...poolOf(pool), scalars: this.rl, value, dValue, statistics: this.statistics });
-      const dHidden = b.tensor('d hidden', [state.tokens, trunk.config.hidden_size]);
-      const { parameters, gradients } = critic.optimizer;
-      valueHeadBackward(b, {
-        positions: state.tokens,
-        width: trunk.config.hidden_size,
-        hidden: state.hidden,
-        weight: parameters.view('value.weight'),
-        dValue,
-        dHidden,
-        dWeight: gradients.view('value.weight'),
-        dBias: gradients.view('value.bias'),
+      valueThrough(b, trunk, state, critic, (head) => {
+        valueLoss(b, { ...micro, ...poolOf(pool), scalars: this.rl, ...head, statistics: this.statistics });
       });
-      backward(b, trunk, state, dHidden, { adapter: gradients });
     });
-  }
-
-  private valuesOf(b: ProgramBuilder, state: ForwardState, critic: TrainedRole): Tensor {
-    const value = b.tensor('value', [state.tokens]);
-    const weights: ParameterSet = critic.optimizer.parameters;
-    const width = this.engine.config.hidden_size;
-    valueHead(b, {
-      positions: state.tokens,
-      width,
-      hidden: state.hidden,
-      weight: weights.view('value.weight'),
-      bias: weights.view('value.bias'),
-      value,
-    });
-    return value;
   }
 
   private teacherOf(b: ProgramBuilder, state: ForwardState, { trunk, token_share }: Teacher): LossHeadTeacher {
@@ -412,19 +393,25 @@ export class Trainer {
 
   // Batches.
 
-  /** Puts sequences and their table on the GPU, in a pool that is large enough. */
+  /** Puts sequences and their table on the GPU. */
   private async load(
     sequences: readonly Sequence[],
     lossOn: 'response' | 'sequence',
     { rewards, aggregation = 'token' }: { rewards?: readonly number[]; aggregation?: LossAggregation | undefined } = {},
   ): Promise<TrainingPool> {
     checkSequences(this.engine.config, sequences);
+    const pool = await this.fit(sequences);
+    const targets = sequences.map(({ tokens, prompt_length }) => tokens.length - (lossOn === 'sequence' ? 1 : prompt_length));
+    pool.writeTable(tableEntries(sequences, lossOn, rewards, tokenWeights(aggregation, targets)));
+    return pool;
+  }
+
+  /** Puts the tokens of checked sequences on the GPU, in a pool that is large enough. */
+  async fit(sequences: readonly Sequence[]): Promise<TrainingPool> {
     const context = this.engine.config.max_position_embeddings;
     const longest = sequences.reduce((max, { tokens }) => Math.max(max, tokens.length), 0);
     const pool = await this.poolFor(sequences.length, Math.min(context + 1, alignUp(longest, 64) + 1));
     pool.writeTokens(sequences);
-    const targets = sequences.map(({ tokens, prompt_length }) => tokens.length - (lossOn === 'sequence' ? 1 : prompt_length));
-    pool.writeTable(tableEntries(sequences, lossOn, rewards, tokenWeights(aggregation, targets)));
     return pool;
   }
 
@@ -458,7 +445,7 @@ export class Trainer {
   }
 
   /** Runs a micro-batch program over all parts, each with its list of rows. */
-  private async each(batches: MicroBatches, program: Program, signal: AbortSignal | undefined): Promise<void> {
+  async each(batches: MicroBatches, program: Program, signal: AbortSignal | undefined): Promise<void> {
     const rowOf = await this.rowList(batches.rows);
     for (const part of batches.parts) {
       this.engine.gpu.write(rowOf, part);
@@ -467,7 +454,7 @@ export class Trainer {
   }
 
   /** What kernels see of a micro-batch: its shape, and where its tokens come from. */
-  private async micro({ rows, length }: MicroBatches, pool: TrainingPool) {
+  async micro({ rows, length }: MicroBatches, pool: TrainingPool) {
     return { rows, length, capacity: pool.capacity, tokens: pool.tokens, rowOf: await this.rowList(rows) };
   }
 
@@ -487,7 +474,8 @@ export class Trainer {
   }
 }
 
-const SCORE_ROWS = 256;
+/** Sequences that are scored at once. */
+export const SCORE_ROWS = 256;
 
 /** The scalars of a step on given advantages: no penalty, no whitening, and clip ranges that an untouched policy is inside of. */
 const PLAIN_POLICY_GRADIENT = {
@@ -508,7 +496,7 @@ const PLAIN_POLICY_GRADIENT = {
 
 const allRows = (sequences: readonly Sequence[]): number[] => sequences.map((_, row) => row);
 
-const poolOf = ({ pool, capacity, rollouts, planes }: TrainingPool) => ({ pool, capacity, rollouts, planes });
+export const poolOf = ({ pool, capacity, rollouts, planes }: TrainingPool) => ({ pool, capacity, rollouts, planes });
 
 /** First and last action of each sequence, as positions that predict a token. */
 function tableEntries(

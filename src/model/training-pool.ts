@@ -4,6 +4,7 @@
  */
 import { type BufferView, type Gpu, alignUp } from '../gpu/device.ts';
 import { type Plane, type Pool, type RolloutEntry, planeOffset, planesLength, rolloutTable } from '../nn/rl.ts';
+import { NO_LABEL } from '../nn/step-loss.ts';
 import type { Sequence } from '../rft/policy.ts';
 import { LENGTH_STEP, microBatchRows } from './memory.ts';
 
@@ -45,15 +46,24 @@ export class TrainingPool implements Pool {
     this.gpu.write(this.rollouts, rolloutTable(this.pool, entries));
   }
 
-  /** Per-token values of each sequence's response tokens, at the positions that predict them. */
-  writePlane(plane: Plane, sequences: readonly Sequence[], values: readonly Float32Array[]): void {
+  /** Per-token values of each sequence's response tokens, at the positions that predict them; 0 everywhere else, or without values. */
+  writePlane(plane: Plane, sequences: readonly Sequence[], values: readonly Float32Array[] | undefined): void {
     const all = new Float32Array(this.pool * this.capacity);
-    sequences.forEach(({ prompt_length }, row) => all.set(values[row]!, row * this.capacity + prompt_length - 1));
+    if (values) sequences.forEach(({ prompt_length }, row) => all.set(values[row]!, row * this.capacity + prompt_length - 1));
     this.gpu.write(this.planes, all, planeOffset(plane, this) * 4);
   }
 
-  clearPlane(plane: Plane): void {
-    this.gpu.write(this.planes, new Float32Array(this.pool * this.capacity), planeOffset(plane, this) * 4);
+  /** Labels at the given positions of each row; NO_LABEL everywhere else. */
+  writeLabels(positions: readonly (readonly number[])[], labels: readonly (readonly number[])[]): void {
+    const all = new Float32Array(this.pool * this.capacity).fill(NO_LABEL);
+    positions.forEach((ends, row) => ends.forEach((position, i) => (all[row * this.capacity + position] = labels[row]![i]!)));
+    this.gpu.write(this.planes, all, planeOffset('returns', this) * 4);
+  }
+
+  /** One plane, [pool, capacity]. */
+  async readPlane(plane: Plane): Promise<Float32Array> {
+    const size = this.pool * this.capacity * 4;
+    return new Float32Array(await this.gpu.read({ ...this.planes, offset: this.planes.offset + planeOffset(plane, this) * 4 }, size));
   }
 
   async readPlanes(): Promise<Float32Array> {

@@ -85,7 +85,7 @@ export function scatterActions(b: ProgramBuilder, args: Pool & MicroBatch & { x:
   });
 }
 
-/** old_logprobs, ref_logprobs and the rewards of the table -> token_rewards; 0 off the actions. Scalars: kl_coef, kl_estimator, reward_clip. */
+/** old_logprobs, ref_logprobs, the rewards of the table and what token_rewards holds of each token -> token_rewards; 0 off the actions. Scalars: kl_coef, kl_estimator, reward_clip. */
 export function tokenRewards(b: ProgramBuilder, args: Pool & { scalars: Operand }): void {
   const { pool, capacity, rollouts, planes, scalars } = args;
   b.dispatch(advantageKernels.token_rewards, {
@@ -118,7 +118,7 @@ export function whiten(b: ProgramBuilder, args: Pool & { scalars: Operand }): vo
 }
 
 /** Runs a loss kernel over the positions of a micro-batch and adds its contributions to a region of the statistics row. */
-function lossKernel(
+export function lossKernel(
   b: ProgramBuilder,
   kernel: Kernel,
   region: Region,

@@ -30,6 +30,7 @@ const POLICY = ['tokens', 'weight', 'loss', 'approx_kl', 'approx_kl_k2', 'clip_l
 const VALUE = ['tokens', 'weight', 'loss', 'clip'] as const;
 const SFT = ['tokens', 'loss'] as const;
 const DPO = ['pairs', 'loss', 'rewards_chosen', 'rewards_rejected', 'correct', 'logps_chosen', 'logps_rejected'] as const;
+const PRM = ['steps', 'loss', 'right'] as const;
 
 /** Where each loss adds its contributions: sums over tokens (of `dpo` over pairs), then maxima (which start at 0). */
 export const REGIONS = {
@@ -37,10 +38,11 @@ export const REGIONS = {
   value: { offset: POLICY.length, entries: VALUE, maxima: 0 },
   sft: { offset: POLICY.length + VALUE.length, entries: SFT, maxima: 0 },
   dpo: { offset: POLICY.length + VALUE.length + SFT.length, entries: DPO, maxima: 0 },
+  prm: { offset: POLICY.length + VALUE.length + SFT.length + DPO.length, entries: PRM, maxima: 0 },
 } as const;
 export type Region = keyof typeof REGIONS;
 
-const POOL_OFFSET = REGIONS.dpo.offset + DPO.length;
+const POOL_OFFSET = REGIONS.prm.offset + PRM.length;
 /** Elements of the row. */
 export const STATISTICS_LENGTH = POOL_OFFSET + SERIES.length * MOMENTS.length;
 
@@ -162,4 +164,10 @@ export function dpoStatistics(row: Float32Array) {
     logps_rejected: perPair(sums.logps_rejected),
     pairs: sums.pairs,
   };
+}
+
+/** Mean binary cross-entropy per step, the number of steps, and the share of them on the right side of 0.5. */
+export function prmStatistics(row: Float32Array): { loss: number; steps: number; accuracy: number } {
+  const { steps, loss, right } = region(row, REGIONS.prm);
+  return { loss: mean(loss, steps), steps, accuracy: mean(right, steps) };
 }

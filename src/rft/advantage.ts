@@ -61,14 +61,6 @@ export function baselinedRewards(baseline: Baseline, rewards: readonly number[])
 }
 
 /**
- * DAPO's soft penalty for length (arXiv 2503.14476, eq. 13): 0 up to limit - buffer tokens, then falling linearly to -1 at the limit.
- * A buffer of 0 is off.
- */
-export function overlongPenalty(length: number, { limit, buffer }: { limit: number; buffer: number }): number {
-  return buffer === 0 ? 0 : -clamp((length - (limit - buffer)) / buffer, 0, 1);
-}
-
-/**
  * The KL coefficient after an update of `rollouts` responses (Ziegler et al. 2019, eq. 2, as in OpenRLHF):
  *   kl_coef (1 + clip(kl / target - 1, +-0.2) rollouts / horizon)
  */
@@ -81,21 +73,28 @@ export function adaptedKlCoef(
 }
 
 /**
- * rho_t = -kl_coef * KL_t, plus clip(reward, +-reward_clip) at the last action (Ziegler et al. 2019, as in OpenRLHF).
- * With `kl_in: 'loss'` only the reward is left.
+ * rho_t = clip(step reward_t, +-reward_clip) - kl_coef * KL_t, plus clip(reward, +-reward_clip) at the last action (Ziegler et al. 2019,
+ * as in OpenRLHF, which has no step rewards). With `kl_in: 'loss'` only the rewards are left.
  */
 export function tokenRewardsReference(
-  rollout: { oldLogprobs: ArrayLike<number>; refLogprobs: ArrayLike<number>; reward: number },
+  rollout: {
+    oldLogprobs: ArrayLike<number>;
+    refLogprobs: ArrayLike<number>;
+    reward: number;
+    /** One per action; 0 when absent. */
+    stepRewards?: ArrayLike<number> | undefined;
+  },
   config: Pick<PpoConfig, 'kl_coef' | 'kl_estimator' | 'kl_in' | 'reward_clip'>,
 ): Float64Array {
-  const { oldLogprobs, refLogprobs, reward } = rollout;
-  const rewards = new Float64Array(oldLogprobs.length);
+  const { oldLogprobs, refLogprobs, reward, stepRewards } = rollout;
+  const clip = (x: number) => clamp(x, -config.reward_clip, config.reward_clip);
+  const rewards = Float64Array.from({ length: oldLogprobs.length }, (_, t) => clip(stepRewards?.[t] ?? 0));
   if (config.kl_in === 'reward') {
     for (let t = 0; t < rewards.length; t++) {
-      rewards[t] = -config.kl_coef * klEstimate(config.kl_estimator, oldLogprobs[t]! - refLogprobs[t]!).value;
+      rewards[t]! -= config.kl_coef * klEstimate(config.kl_estimator, oldLogprobs[t]! - refLogprobs[t]!).value;
     }
   }
-  if (rewards.length > 0) rewards[rewards.length - 1]! += clamp(reward, -config.reward_clip, config.reward_clip);
+  if (rewards.length > 0) rewards[rewards.length - 1]! += clip(reward);
   return rewards;
 }
 

@@ -4,12 +4,15 @@
  */
 import * as v from 'valibot';
 import { InputError, shown } from '../base/errors.ts';
-import { comparesGroups, hasCritic } from './algorithms/algorithm.ts';
+import { type Algorithm, comparesGroups, hasCritic } from './algorithms/algorithm.ts';
 import { algorithmNames, algorithms } from './algorithms/registry.ts';
 import { type FieldInfo, type FieldKind, choice, choices, integer, number, text, toggle } from './fields.ts';
 import { outcomeRules } from './graders/outcome-reward.ts';
 import { graderNames, graderOptionsSchema } from './graders/registry.ts';
 import { LORA_TARGETS } from './policy.ts';
+import { AGGREGATIONS } from './reward/aggregation.ts';
+import { CREDITS } from './reward/credit.ts';
+import { NORMALISATIONS, type Normalisation } from './reward/normalisation.ts';
 import { SCHEDULES } from './schedule.ts';
 
 /** AdamW and its schedule; `released` holds what the released script of that stage used, where it names it. */
@@ -94,7 +97,7 @@ const sections = {
     schedule: choice(SCHEDULES, 'cosine', { title: 'Schedule', description: 'How the learning rates fall after the warm-up.', released: 'cosine' }),
     freeze_actor_updates: integer(0, { title: 'Critic warm-up', description: 'First updates that train the critic alone.', unit: 'updates', min: 0, max: 100_000, released: 0 }),
     weight_decay: number(0, { title: 'Weight decay', description: 'Decoupled weight decay of AdamW.', min: 0, max: 1, released: 0 }),
-    alpha: number(1, { title: 'Weight of the outcome', description: 'R = alpha · outcome + (1 - alpha) · process; only the outcome is scored, so 1 is the one value.', min: 1, max: 1, paper: 0.7, released: 0.7 }),
+    alpha: number(1, { title: 'Weight of the outcome', description: 'R = alpha · outcome + (1 - alpha) · process; below 1 a process reward model is needed.', min: 0, max: 1, paper: 0.7, released: 0.7 }),
     outcome_rule: choice(outcomeRules, 'paper', { title: 'Outcome reward', description: 'Of a response that is not right: paper 0; repo 0.1, even without an answer; reft 0.1 for a wrong answer and 0 for none.', paper: 'paper', released: 'repo' }),
     reward_clip: number(10, { title: 'Reward limit', description: 'Rewards are clipped to plus or minus this.', min: 0.001, max: 1000, released: 10 }),
     clip_range_low: number(0.2, { title: 'Clip range below', description: 'The ratio of new to old probability is clipped at 1 minus this.', min: 1e-5, max: 0.999, released: 0.2 }),
@@ -112,10 +115,21 @@ const sections = {
     entropy_coef: number(0, { title: 'Entropy bonus', description: 'Weight of the entropy in the policy loss.', min: 0, max: 1, released: 0 }),
     loss_aggregation: choice(['sequence', 'token', 'constant'], 'sequence', { title: 'Loss average', description: 'Average over each sequence and then over sequences, over all tokens at once, or (constant) sum each sequence, divide by the longest response allowed, and average over sequences.', released: 'sequence' }),
     resample_batches: integer(0, { title: 'Resampling', description: 'Dynamic sampling: questions whose responses all earned the same are left out, and up to so many further batches are drawn to replace them; 0 is off.', unit: 'batches', min: 0, max: 64 }),
-    overlong_buffer: number(0, { title: 'Overlong buffer', description: 'Over the last so large a share of the longest response, the reward falls by up to the overlong penalty; 0 is off.', min: 0, max: 1 }),
+    overlong_buffer: number(0, { title: 'Overlong buffer', description: 'Over the last so large a share of the longest response, the reward falls by up to the overlong penalty; 0 is off.', min: 0, max: 1, released: 0 }),
     overlong_penalty: number(1, { title: 'Overlong penalty', description: 'What a response of full length loses.', min: 0, max: 100 }),
     dpo_beta: number(0.1, { title: 'DPO beta', description: 'Scale of the implicit reward of DPO; unused by others.', min: 0.001, max: 100 }),
     ...optimizer({ beta2: 0.95, warmup: 0.03, minLr: 0.1 }),
+  }),
+  prm: v.strictObject({
+    model: text('', { title: 'Process reward model', description: 'Name of a bundled adapter that scores the steps of every rollout; empty for none. With a weight of the outcome of 1 it only watches.', pattern: /^([a-z][a-z0-9-]{0,63})?$/, rule: 'empty, or a name of at most 64 lower-case letters, digits and dashes', paper: 'Skywork-o1-Open-PRM-Qwen-2.5-7B' }),
+    aggregation: choice(AGGREGATIONS, 'mean', { title: 'Aggregation', description: 'How the scores of a response’s steps become one; 0 without steps.', released: 'mean' }),
+    temperature: number(0.1, { title: 'Soft minimum temperature', description: 'Of the soft minimum and the min-form credit: near 0 the minimum, large the mean.', min: 0.001, max: 100 }),
+    final_answer: toggle(false, { title: 'Score the final answer', description: 'Count the answer line as one more step.', paper: 'off', released: 'on' }),
+    credit: choice(CREDITS, 'terminal', { title: 'Credit', description: 'Where the process reward is paid: at the end; each score at the end of its step; or min-form, nearly all at the worst step. Algorithms that compare whole responses take terminal.', paper: 'terminal', released: 'terminal' }),
+  }),
+  reward: v.strictObject({
+    format_weight: number(0, { title: 'Format penalty', description: 'Taken from the reward of a response that isn’t steps and then one answer line at its end; 0 is off.', min: 0, max: 10, released: 0 }),
+    normalisation: choice(NORMALISATIONS, 'none', { title: 'Normalisation', description: 'Shift and scale rewards to mean 0 and variance 1 over an update, or over the responses to each question, before they are limited and compared by the algorithm’s baseline. Refused where that leaves nothing of it: each under GRPO, DAPO, GSPO, CISPO, RAFT and DPO, and group under RLOO and Dr. GRPO.', released: 'none' }),
   }),
   evaluation: v.strictObject({
     samples_per_question: integer(3, { title: 'Samples per question', description: 'Sampled responses to each test question; 0 is greedy decoding alone.', min: 0, max: 256, paper: 3, released: 3 }),
@@ -149,6 +163,8 @@ export const configSchema = v.strictObject({
   icl: v.optional(sections.icl, {}),
   sft: v.optional(sections.sft, {}),
   ppo: v.optional(sections.ppo, {}),
+  prm: v.optional(sections.prm, {}),
+  reward: v.optional(sections.reward, {}),
   evaluation: v.optional(sections.evaluation, {}),
   record: v.optional(sections.record, {}),
   checkpoint: v.optional(sections.checkpoint, {}),
@@ -234,7 +250,7 @@ export function resolveConfig(partial: unknown): Config {
 }
 
 /** Settings that are fine alone and not together. */
-function conflicts({ evaluation, icl, ppo, sft }: Config): string[] {
+function conflicts({ evaluation, icl, ppo, prm, reward, sft }: Config): string[] {
   const rollouts = ppo.questions_per_update * ppo.samples_per_question;
   const problems: string[] = [];
   if (ppo.minibatches > rollouts)
@@ -247,6 +263,7 @@ function conflicts({ evaluation, icl, ppo, sft }: Config): string[] {
   if (ppo.freeze_actor_updates > 0 && !hasCritic(algorithm))
     problems.push(`ppo.freeze_actor_updates must be 0 when ppo.algorithm is ${ppo.algorithm}, which has no critic to warm up`);
   if (ppo.kl_target > 0 && ppo.kl_coef === 0) problems.push('ppo.kl_coef must be above 0 when ppo.kl_target is: it is what moves');
+  problems.push(...rewardConflicts({ ppo, prm, reward }));
   if (!evaluation.greedy && evaluation.samples_per_question === 0) {
     problems.push('evaluation.samples_per_question must be at least 1 when evaluation.greedy is false');
   }
@@ -261,6 +278,38 @@ function conflicts({ evaluation, icl, ppo, sft }: Config): string[] {
   }
   return problems;
 }
+
+/** Settings of the reward that the algorithm leaves without effect or meaning. */
+function rewardConflicts({ ppo, prm, reward }: Pick<Config, 'ppo' | 'prm' | 'reward'>): string[] {
+  const problems: string[] = [];
+  const algorithm = algorithms[ppo.algorithm];
+  if (ppo.alpha < 1 && prm.model === '') {
+    problems.push(
+      `ppo.alpha must be 1 where prm.model names no process reward model, not ${ppo.alpha}: there is nothing to weigh the outcome against`,
+    );
+  }
+  // What a token still earns leaves out the steps before it, and a group's mean is of whole responses: their difference would blame
+  // tokens for standing late. Those who pay by step compare with a critic, or with all tokens of the batch.
+  if (prm.credit !== 'terminal' && comparesGroups(algorithm)) {
+    problems.push(
+      `prm.credit must be terminal when ppo.algorithm is ${ppo.algorithm}, which compares whole responses, not ${prm.credit}; ppo and reinforce_plus_plus pay by step`,
+    );
+  }
+  if (reward.normalisation !== 'none' && makesMoot(algorithm, reward.normalisation)) {
+    problems.push(
+      `reward.normalisation must not be ${reward.normalisation} when ppo.algorithm is ${ppo.algorithm}, which compares the responses to a question itself`,
+    );
+  }
+  if (reward.normalisation === 'group' && ppo.samples_per_question < 2)
+    problems.push('ppo.samples_per_question must be at least 2 when reward.normalisation is group: one reward alone becomes 0');
+  return problems;
+}
+
+/** Best and worst stay what they are; a standardised group forgets its scale; and a centred one, scaled by its spread, is GRPO. */
+const makesMoot = (algorithm: Algorithm, normalisation: Normalisation): boolean =>
+  algorithm.step !== 'policy_gradient' ||
+  algorithm.baseline === 'group_norm' ||
+  (normalisation === 'group' && algorithm.baseline !== 'none');
 
 /** @throws InputError when there is no such setting. */
 export function getPath(config: Config, path: string): ConfigValue {

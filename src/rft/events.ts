@@ -181,11 +181,29 @@ export interface SftMetricEvent extends Timed {
   readonly train_time_ms: number;
 }
 
-/** What every algorithm of the stage reports of the responses of an update. */
-export interface RolloutMetrics {
+/** What the process reward model made of an update's rollouts. */
+export interface ProcessMetrics {
+  readonly outcome_reward_mean: number;
+  /** Of f over the scores of each rollout's steps; 0 for a rollout without steps. */
+  readonly process_reward_mean: number;
+  readonly process_reward_std: number;
+  /** Over all steps of all rollouts. */
+  readonly step_score_mean: number;
+  /** Judged steps per rollout. */
+  readonly steps_mean: number;
+  /** Share of rollouts without a step to judge. */
+  readonly no_steps_share: number;
+}
+
+/**
+ * What every algorithm of the stage reports of the responses of an update. The process metrics are there when the config names a
+ * process reward model.
+ */
+export interface RolloutMetrics extends Partial<ProcessMetrics> {
   /** Updates done, this one included. */
   readonly update: number;
   readonly algorithm: AlgorithmName;
+  /** Of the whole reward of each rollout, before normalisation, clipping and baseline. */
   readonly reward_mean: number;
   readonly reward_std: number;
   /** Where the grader has parts: the mean reward of each. */
@@ -217,6 +235,8 @@ export interface RolloutMetrics {
   readonly actor_learning_rate: number;
   readonly critic_learning_rate: number;
   readonly generate_time_ms: number;
+  /** Spent on judging steps. */
+  readonly reward_time_ms: number;
   readonly train_time_ms: number;
 }
 
@@ -275,6 +295,9 @@ export interface SampleEvent extends Timed {
   readonly answer?: string;
   /** Of a rollout whose grader has parts: the reward of each. */
   readonly sub_rewards?: Readonly<Record<string, number>>;
+  /** Of a rollout that a process reward model judged: f of the scores of its steps, and each of them, rounded to four decimals. */
+  readonly process_reward?: number;
+  readonly step_scores?: readonly StepScore[];
   readonly response_length: number;
   /** Of `synthesize`: who answered, `self`, an adapter or `fallback`. */
   readonly source?: string;
@@ -282,6 +305,13 @@ export interface SampleEvent extends Timed {
   readonly nll?: number;
   /** Of inspected rollouts: an entry per response token, rounded to four decimals. */
   readonly tokens?: readonly TokenRecord[];
+}
+
+export interface StepScore {
+  readonly step: string;
+  /** The response token at which it ends, from 0. */
+  readonly token: number;
+  readonly score: number;
 }
 
 export interface TokenRecord {

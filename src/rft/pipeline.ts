@@ -19,6 +19,7 @@ import { makeGrader } from './graders/registry.ts';
 import type { Embedder } from './embedder.ts';
 import type { AdapterName, Policy } from './policy.ts';
 import { ppo } from './ppo.ts';
+import { checkPrm } from './reward/judge.ts';
 import { PromptComposer, type Solutions } from './retrieve/compose.ts';
 import { comparedPrompts } from './retrieve/stage-prompts.ts';
 import { sft } from './sft.ts';
@@ -51,7 +52,7 @@ export interface PipelineOptions {
 
 /**
  * Runs the stages on a policy at its base; the policy is left with the trained adapter and stays the caller's.
- * @throws InputError for data or a checkpoint that don't fit; GraderError for a grader that can't grade the data; StoppedError; LabError 'diverged'; whatever the policy throws.
+ * @throws InputError for data, a checkpoint or a process reward model that don't fit; GraderError for a grader that can't grade the data; StoppedError; LabError 'diverged'; whatever the policy throws.
  */
 export async function* runPipeline(
   policy: Policy,
@@ -86,6 +87,7 @@ async function* stages(policy: Policy, config: Config, data: PipelineData, optio
   const { train, validation, held_out } = await holdOut(config, all, seed);
   const grader = makeGrader(config.grader, config.grader_options);
   for (const { name, questions } of [all, test]) checkQuestions(grader, name, questions);
+  if (config.ppo.enabled) checkPrm(policy, config);
   const { use_in } = config.augment;
   const inSft = config.sft.enabled && use_in !== 'rl';
   // What synthesis solved is what SFT learns.

@@ -34,8 +34,14 @@ export interface PolicyInfo {
   readonly lanes: Readonly<Record<string, string>>;
 }
 
-/** A named LoRA adapter over the one frozen base; `base` is the base with every adapter off. */
-export type AdapterName = 'policy' | 'reference' | 'base';
+/**
+ * A named LoRA adapter over the one frozen base: `policy` and its `reference`; `base`, which is the base with every adapter off; or a
+ * frozen one by the name that it was loaded under, e.g. `teacher`.
+ */
+export type AdapterName = string;
+
+/** Names that the policy gives out itself. */
+export const RESERVED_ADAPTERS: readonly AdapterName[] = ['base', 'policy', 'reference', 'critic'];
 
 export const LORA_TARGETS = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'] as const;
 export type LoraTarget = (typeof LORA_TARGETS)[number];
@@ -48,6 +54,13 @@ export interface LoraConfig {
   /** Acts in SFT only: RL trains without dropout, so that old and new log-probs agree. */
   readonly dropout: number;
   readonly targets: readonly LoraTarget[];
+}
+
+export interface FrozenAdapter {
+  readonly name: AdapterName;
+  readonly lora: LoraConfig;
+  /** A process reward model has one. */
+  readonly value_head: boolean;
 }
 
 /** Two 32-bit words; see Seed in src/base/random.ts. */
@@ -123,6 +136,27 @@ export interface SftMetrics {
   readonly grad_norm: number;
 }
 
+/**
+ * Steps to learn to judge: `positions[i]` are the tokens of sequence i, from 0 and rising, at which a step of it ends, and
+ * `labels[i]` says of each how right the step is, from 0 to 1.
+ */
+export interface PrmBatch {
+  readonly sequences: readonly Sequence[];
+  readonly positions: readonly (readonly number[])[];
+  readonly labels: readonly (readonly number[])[];
+  /** Sequences per forward pass; gradients accumulate over the batch. 0 lets the policy choose. */
+  readonly micro_batch: number;
+}
+
+export interface PrmMetrics {
+  /** Mean binary cross-entropy per step, natural logarithm. */
+  readonly loss: number;
+  readonly steps: number;
+  /** Share of steps on whose side of 0.5 the score lies. */
+  readonly accuracy: number;
+  readonly grad_norm: number;
+}
+
 export type KlEstimator = 'k1' | 'k2' | 'k3';
 
 /** One PPO update on one batch of rollouts. Formulas: src/rft/advantage.ts and src/rft/losses.ts. */
@@ -130,6 +164,8 @@ export interface PpoBatch {
   readonly sequences: readonly Sequence[];
   /** One scalar per sequence, placed on its last response token; an algorithm with a baseline has subtracted it. */
   readonly rewards: readonly number[];
+  /** Rewards of single tokens beside them, an entry per response token of each sequence; clipped as they are. */
+  readonly token_rewards?: readonly Float32Array[];
 }
 
 /**
@@ -282,7 +318,7 @@ export interface DpoMetrics {
 /** All trainable state, as bytes: adapters, value head, optimizer moments, step counts. Restoring it restores every later byte. */
 export interface PolicyCheckpoint {
   readonly lora: LoraConfig | undefined;
-  readonly phase: 'base' | 'sft' | 'rl';
+  readonly phase: 'base' | 'sft' | 'rl' | 'prm';
   readonly tensors: Readonly<Record<string, Float32Array>>;
   readonly counters: Readonly<Record<string, number>>;
 }
@@ -309,8 +345,39 @@ export interface Policy {
   /** The mean of the final hidden states (after the last norm) over each sequence's tokens, [hidden_size] each. */
   embed(sequences: readonly (readonly number[])[], options: { adapter: AdapterName }, signal?: AbortSignal): Promise<Float32Array[]>;
 
-  /** Gives the base a fresh trainable adapter called `policy` (A uniform, B zero, as PEFT does); drops all earlier ones. */
-  attachAdapter(config: LoraConfig, seed: SeedWords): Promise<void>;
+  /**
+   * Adds a frozen adapter in PEFT's layout, in place of an earlier one of that name. It is no part of what is trained: it outlives
+   * attachAdapter, beginRl, importAdapter and restore, and a checkpoint holds nothing of it, as it holds nothing of the base.
+   * @throws InputError for a name that is reserved or no lower-case word, and for files that don't fit; what was loaded before stays.
+   */
+  loadAdapter(name: AdapterName, files: AdapterExport): Promise<LoraConfig>;
+
+  /** The frozen adapters that are loaded. */
+  frozenAdapters(): readonly FrozenAdapter[];
+
+  /** Frees a frozen adapter. @throws InputError when none of that name is loaded. */
+  dropAdapter(name: AdapterName): Promise<void>;
+
+  /**
+   * How right a process reward model finds each step (Lightman et al. 2023, arXiv 2305.20050): the sigmoid of the value head of
+   * `adapter` at the tokens `positions[i]` of sequence i, from 0 and rising; a list for each sequence, empty where it has no steps.
+   * @throws InputError for an adapter without a value head, or positions that don't fit.
+   */
+  scoreSteps(
+    sequences: readonly Sequence[],
+    positions: readonly (readonly number[])[],
+    options: { adapter: AdapterName },
+    signal?: AbortSignal,
+  ): Promise<Float32Array[]>;
+
+  /**
+   * Gives the base a fresh trainable adapter called `policy` (A uniform, B zero, as PEFT does); drops the one before. With
+   * `value_head` it is a reward model, which prmStep trains, and SFT and RL don't.
+   */
+  attachAdapter(config: LoraConfig, seed: SeedWords, options?: { value_head?: boolean }): Promise<void>;
+
+  /** One optimizer step on the adapter `policy` and its value head: binary cross-entropy of the sigmoid, averaged over steps. */
+  prmStep(batch: PrmBatch, step: OptimizerStep, seed: SeedWords, signal?: AbortSignal): Promise<PrmMetrics>;
 
   /** One optimizer step of supervised fine-tuning on the adapter `policy`. */
   sftStep(batch: SftBatch, step: OptimizerStep, seed: SeedWords, signal?: AbortSignal): Promise<SftMetrics>;
@@ -335,9 +402,10 @@ export interface Policy {
   checkpoint(): Promise<PolicyCheckpoint>;
   restore(checkpoint: PolicyCheckpoint): Promise<void>;
 
+  /** The adapter `policy`, and its value head where it is a reward model. */
   exportAdapter(): Promise<AdapterExport>;
 
-  /** Takes an adapter in PEFT's layout as the trainable `policy`, in place of all earlier ones. */
+  /** Takes an adapter in PEFT's layout, or a reward model, as the trainable `policy`, in place of the one before. */
   importAdapter(files: AdapterExport): Promise<LoraConfig>;
 
   /** Frees everything; the policy can't be used afterwards. */

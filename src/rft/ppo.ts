@@ -1,14 +1,14 @@
 /**
- * Reinforcement learning with PPO (paper, section 2.3) or another of src/rft/algorithms/: each update samples responses, grades them
- * and hands rewards to the policy, which computes advantages and losses where the model lives.
+ * Reinforcement learning with PPO (paper, section 2.3) or another of src/rft/algorithms/: each update samples responses, grades them,
+ * has their steps judged, and hands rewards to the policy, which computes advantages and losses where the model lives.
  */
-import { adaptedKlCoef, baselinedRewards, clamp, overlongPenalty } from './advantage.ts';
+import { adaptedKlCoef, baselinedRewards, clamp } from './advantage.ts';
 import { type PolicyGradient, comparesGroups, hasCritic } from './algorithms/algorithm.ts';
 import { algorithms } from './algorithms/registry.ts';
 import { type BestWeights, bestOf, keepBest } from './best.ts';
 import type { Config } from './config.ts';
 import { accuracyOf, evaluate } from './evaluate.ts';
-import type { ImitationMetrics, PreferenceMetrics, RolloutMetrics, RunEvent, SampleEvent, TokenRecord } from './events.ts';
+import type { ImitationMetrics, PreferenceMetrics, ProcessMetrics, RolloutMetrics, RunEvent, SampleEvent, TokenRecord } from './events.ts';
 import { type Grade, countOutcomes } from './graders/grader.ts';
 import { outcomeReward } from './graders/outcome-reward.ts';
 import { groupShares, groupsOf, isMixed, nothingToLearn, repeatedQuestions, resamplingGaveUp } from './groups.ts';
@@ -17,6 +17,8 @@ import type { Generation, PpoConfig, PpoDetails, PpoMetrics, SeedWords } from '.
 import { responseLength, responseText } from './prompts.ts';
 import type { Prompt } from './retrieve/compose.ts';
 import { stagePrompts } from './retrieve/stage-prompts.ts';
+import { type JudgedRollout, judgeRollouts } from './reward/judge.ts';
+import { type RolloutReward, normalisedRewards, rolloutReward, tokenRewards } from './reward/reward.ts';
 import { learningRate } from './schedule.ts';
 import { optimizerStep } from './sft.ts';
 import { type StageContext, checkFinite, checkpointDue, timed } from './stage.ts';
@@ -32,9 +34,12 @@ interface Rollout {
   readonly outcome_reward: number;
 }
 
+/** A rollout with what it earns, and what the process reward model made of it. */
+type RewardedRollout = Rollout & JudgedRollout & RolloutReward;
+
 /**
  * @param kl_coef where a resumed run with a KL target stood.
- * @throws LabError 'diverged' when a loss or a gradient is not finite.
+ * @throws LabError 'diverged' when a loss or a gradient is not finite, 'prm-not-finite' when a step's score is not.
  */
 export async function* ppo(context: StageContext, kl_coef = context.config.ppo.kl_coef): AsyncGenerator<RunEvent, void> {
   const { policy, config, train } = context;
@@ -51,8 +56,8 @@ export async function* ppo(context: StageContext, kl_coef = context.config.ppo.k
   }
   for (let update = context.done; update < updates; update++) {
     const { result: drawn, time_ms: generate_time_ms } = await timed(context, () => sampleUpdate(context, prompts, update));
-    const { sampled, rollouts } = drawn;
-    const rewardsOf = (some: readonly Rollout[]) => some.map((rollout) => rewardOf(config.ppo, rollout));
+    const { result: sampled, time_ms: reward_time_ms } = await timed(context, () => reward(context, drawn.sampled));
+    const rollouts = normalisedRewards(drawn.trained.map((i) => sampled[i]!), config); // prettier-ignore
     const rates = {
       actor_learning_rate: learningRate(update, updates, { ...config.ppo, learning_rate: actor_learning_rate }),
       critic_learning_rate: learningRate(update, updates, { ...config.ppo, learning_rate: critic_learning_rate }),
@@ -60,15 +65,16 @@ export async function* ppo(context: StageContext, kl_coef = context.config.ppo.k
     const shown = Math.min(config.record.samples, rollouts.length);
     const inspected = Math.min(config.record.inspected, shown);
     const { result, time_ms: train_time_ms } = await timed(context, () =>
-      trainUpdate(context, rollouts, rewardsOf(rollouts), { update, rates, kl_coef, learns: drawn.learns, details: inspected > 0 }),
+      trainUpdate(context, rollouts, { update, rates, kl_coef, learns: drawn.learns, details: inspected > 0 }),
     );
     checkFinite('ppo', update + 1, result.checked);
-    yield* updateWarnings(context, update, drawn, rewardsOf(rollouts));
+    yield* updateWarnings(context, update, drawn, rollouts);
     const { kl } = result.metrics;
-    const rewards = rewardsOf(sampled);
+    const rewards = sampled.map((rollout) => rollout.reward);
     yield {
       ...metricHead(update, rewards, kl),
       ...rolloutMetrics(sampled, rewards, samples_per_question),
+      ...processMetrics(sampled),
       ...result.metrics,
       algorithm: config.ppo.algorithm,
       trained_rollouts: rollouts.length,
@@ -76,6 +82,7 @@ export async function* ppo(context: StageContext, kl_coef = context.config.ppo.k
       kl_coef,
       ...rates,
       generate_time_ms,
+      reward_time_ms,
       train_time_ms,
     };
     for (let i = 0; i < shown; i++) {
@@ -140,11 +147,11 @@ export function questionsOfUpdate(seed: StageContext['seed'], questions: number,
 interface UpdateRollouts {
   /** All that were drawn. */
   readonly sampled: readonly Rollout[];
-  /** Those to train on, the responses to a question side by side. */
-  readonly rollouts: readonly Rollout[];
+  /** Indices of those to train on, the responses to a question side by side. */
+  readonly trained: readonly number[];
   /** Batches drawn, and how many of their questions had responses that differ; only with dynamic sampling. */
   readonly resampling?: { readonly batches: number; readonly mixed: number };
-  /** False when dynamic sampling found nothing to learn from; then `rollouts` are there to be measured. */
+  /** False when dynamic sampling found nothing to learn from; then `trained` are there to be measured. */
   readonly learns: boolean;
 }
 
@@ -152,17 +159,16 @@ interface UpdateRollouts {
 async function sampleUpdate(context: StageContext, prompts: readonly Prompt[], update: number): Promise<UpdateRollouts> {
   const { questions_per_update: wanted, samples_per_question: size, resample_batches } = context.config.ppo;
   const sampled = await sampleRollouts(context, prompts, update, 0);
-  if (resample_batches === 0) return { sampled, rollouts: sampled, learns: true };
-  const mixed = groupsOf(sampled, size).filter(isMixed);
+  const first = [...sampled.keys()];
+  if (resample_batches === 0) return { sampled, trained: first, learns: true };
+  const mixed = () => groupsOf([...sampled.keys()], size).filter((group) => isMixed(group.map((i) => sampled[i]!)));
   let batches = 1;
-  for (; batches <= resample_batches && mixed.length < wanted; batches++) {
-    const more = await sampleRollouts(context, prompts, update, batches);
-    sampled.push(...more);
-    mixed.push(...groupsOf(more, size).filter(isMixed));
+  for (; batches <= resample_batches && mixed().length < wanted; batches++) {
+    sampled.push(...(await sampleRollouts(context, prompts, update, batches)));
   }
-  const kept = mixed.slice(0, wanted).flat();
-  const learns = kept.length > 0;
-  return { sampled, rollouts: learns ? kept : sampled.slice(0, wanted * size), resampling: { batches, mixed: mixed.length }, learns };
+  const found = mixed();
+  const learns = found.length > 0;
+  return { sampled, trained: learns ? found.slice(0, wanted).flat() : first, resampling: { batches, mixed: found.length }, learns };
 }
 
 /** A batch of responses, those of a question side by side. Batch 0 is the update's own; dynamic sampling draws more. */
@@ -192,10 +198,22 @@ async function sampleRollouts(context: StageContext, prompts: readonly Prompt[],
   });
 }
 
-/** alpha · outcome, less what a response that nearly fills the room for it loses. */
-function rewardOf(ppo: Config['ppo'], { outcome_reward, generation }: Rollout): number {
-  const room = { limit: ppo.max_new_tokens, buffer: ppo.overlong_buffer * ppo.max_new_tokens };
-  return ppo.alpha * outcome_reward + ppo.overlong_penalty * overlongPenalty(responseLength(generation), room);
+/** What each rollout earns, by its outcome, by the scores of its steps and by its form. */
+async function reward({ policy, config, signal }: StageContext, rollouts: readonly Rollout[]): Promise<RewardedRollout[]> {
+  const generations = rollouts.map(({ generation }) => generation);
+  const steps = await judgeRollouts(policy, config, generations, signal);
+  return rollouts.map((rollout, i) => {
+    const { ends, judged } = steps[i]!;
+    const scored = {
+      outcome_reward: rollout.outcome_reward,
+      length: responseLength(rollout.generation),
+      maxLength: config.ppo.max_new_tokens,
+      finished: rollout.generation.finished,
+      ends,
+      ...(judged && { scores: judged.scores }),
+    };
+    return { ...rollout, ...steps[i]!, ...rolloutReward(scored, config) };
+  });
 }
 
 interface UpdateSettings {
@@ -216,20 +234,21 @@ interface UpdateResult {
 /** Trains on the rollouts of one update by the config's algorithm. */
 async function trainUpdate(
   context: StageContext,
-  rollouts: readonly Rollout[],
-  rewards: readonly number[],
+  rollouts: readonly RewardedRollout[],
   { update, rates, kl_coef, learns, details }: UpdateSettings,
 ): Promise<UpdateResult> {
   const { policy, config } = context;
   const { freeze_actor_updates, samples_per_question } = config.ppo;
   const algorithm = algorithms[config.ppo.algorithm];
   const seed = context.seed.derive('ppo').derive('update').derive(update);
+  const rewards = rollouts.map(({ terminal }) => terminal);
   if (algorithm.step === 'policy_gradient') {
     const train_actor = learns && update >= freeze_actor_updates;
     const { metrics, details: tokens } = await policy.ppoUpdate(
       {
         sequences: rollouts.map(({ generation }) => generation),
         rewards: comparedRewards(algorithm, rewards, config.ppo),
+        ...(config.prm.credit !== 'terminal' && { token_rewards: rollouts.map(stepRewards) }),
         sampling_logprobs: rollouts.map(({ generation }) => generation.logprobs),
       },
       ppoConfig(config.ppo, algorithm, rates, { kl_coef, train_actor, seed }),
@@ -248,6 +267,9 @@ async function trainUpdate(
   const metrics = algorithm.step === 'imitation' ? await imitateBest(context, offline) : await preferBest(context, offline);
   return { metrics, checked: { loss: metrics.loss, actor_grad_norm: metrics.actor_grad_norm } };
 }
+
+const stepRewards = ({ generation, judged, steps }: RewardedRollout): Float32Array =>
+  tokenRewards(generation, judged?.ends.map(({ token }) => token) ?? [], steps);
 
 /** Clipped rewards less the baseline of their group; without a baseline they are left to the policy, which clips them. */
 function comparedRewards({ baseline }: PolicyGradient, rewards: readonly number[], ppo: Config['ppo']): readonly number[] {
@@ -295,14 +317,13 @@ function ppoConfig(
 function* updateWarnings(
   { config }: StageContext,
   update: number,
-  { rollouts, resampling, learns }: UpdateRollouts,
-  rewards: readonly number[],
+  { resampling, learns }: UpdateRollouts,
+  rollouts: readonly RewardedRollout[],
 ): Generator<RunEvent> {
   const { questions_per_update, samples_per_question, algorithm } = config.ppo;
   if (resampling && resampling.mixed < questions_per_update)
     yield resamplingGaveUp(update + 1, resampling.mixed, questions_per_update, resampling.batches);
-  const groups = groupsOf([...rollouts.keys()], samples_per_question);
-  const alike = groups.every((group) => group.every((i) => rewards[i] === rewards[group[0]!]));
+  const alike = groupsOf(rollouts, samples_per_question).every((group) => group.every(({ reward }) => reward === group[0]!.reward));
   if ((alike || !learns) && comparesGroups(algorithms[algorithm])) yield nothingToLearn(update + 1);
 }
 
@@ -354,14 +375,28 @@ function rolloutMetrics(rollouts: readonly Rollout[], rewards: readonly number[]
   };
 }
 
+/** What the process reward model made of an update; nothing where there is none. */
+function processMetrics(rollouts: readonly RewardedRollout[]): ProcessMetrics | undefined {
+  const scores = rollouts.flatMap(({ judged }) => (judged ? [judged.scores] : []));
+  if (scores.length === 0) return undefined;
+  return {
+    outcome_reward_mean: mean(rollouts.map(({ outcome_reward }) => outcome_reward)),
+    process_reward_mean: mean(rollouts.map(({ process_reward }) => process_reward)),
+    process_reward_std: standardDeviation(rollouts.map(({ process_reward }) => process_reward)),
+    step_score_mean: mean(scores.flat()),
+    steps_mean: mean(scores.map(({ length }) => length)),
+    no_steps_share: mean(scores.map(({ length }) => Number(length === 0))),
+  };
+}
+
 function sampleEvent(
   update: number,
   prompts: readonly Prompt[],
-  rollouts: readonly Rollout[],
+  rollouts: readonly RewardedRollout[],
   i: number,
   tokens: readonly TokenRecord[] | undefined,
 ): SampleEvent {
-  const { question, generation, text, grade, outcome_reward } = rollouts[i]!;
+  const { question, generation, text, grade, outcome_reward, process_reward, judged } = rollouts[i]!;
   return {
     type: 'sample',
     stage: 'ppo',
@@ -374,6 +409,14 @@ function sampleEvent(
     outcome: grade.outcome,
     ...(grade.answer === undefined ? {} : { answer: grade.answer }),
     ...(grade.sub_rewards && { sub_rewards: grade.sub_rewards }),
+    ...(judged && {
+      process_reward: round(process_reward),
+      step_scores: judged.ends.map(({ text: step, token }, s) => ({
+        step,
+        token: token - generation.prompt_length,
+        score: round(judged.scores[s]!),
+      })),
+    }),
     response_length: responseLength(generation),
     ...(tokens && { tokens }),
   };

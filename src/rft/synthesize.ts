@@ -6,7 +6,7 @@
 import { InputError } from '../base/errors.ts';
 import type { RunEvent, SampleEvent } from './events.ts';
 import type { Grade, Outcome } from './graders/grader.ts';
-import type { AdapterName, Generation, Policy, Sequence } from './policy.ts';
+import type { Generation, Policy, Sequence } from './policy.ts';
 import { bareAnswer, encodePrompts, responseText } from './prompts.ts';
 import { type StageContext, checkpointDue, timed } from './stage.ts';
 import { mean } from './statistics.ts';
@@ -131,7 +131,7 @@ async function drawResponses(context: StageContext, { source, batch, tries, aske
   const total = asked.length * tries;
   const request = {
     prompts: asked.flatMap((question) => Array.from({ length: tries }, () => prompts[question]!)),
-    adapter: source === 'self' ? 'base' : (source as AdapterName),
+    adapter: source === 'self' ? 'base' : source,
     sampling: { temperature: config.synthesis.temperature, top_k: 0, top_p: 1, max_new_tokens: config.synthesis.max_new_tokens },
     seed: source === 'self' ? seed : seed.derive(source),
     onProgress: (done: number) => onProgress?.({ type: 'progress', stage: 'synthesize', done, total, unit: 'responses' }),

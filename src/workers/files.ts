@@ -1,9 +1,10 @@
 /** A model's files: bundled ones come from the folder that the page lies in, a reader's own from his disk. */
 import { InputError } from '../base/errors.ts';
 import { type ModelFolder, blobFile } from '../model/folder.ts';
+import type { AdapterExport, AdapterName } from '../rft/policy.ts';
 import { download } from './download.ts';
 import type { DownloadStore } from './download-store.ts';
-import { fetchManifest } from './manifest.ts';
+import { type BundledModel, fetchManifest } from './manifest.ts';
 import type { LoadingMessage, ModelRequest } from './protocol.ts';
 
 type Bundled = Pick<ModelRequest, 'name' | 'base'>;
@@ -31,28 +32,64 @@ export const fetchTextSide = (model: Bundled, store: DownloadStore): Promise<Mod
     () => undefined,
   );
 
+/**
+ * A frozen adapter that is bundled with a base.
+ * @throws InputError when the base has none of that name; what `download` and `fetchManifest` throw.
+ */
+export async function fetchAdapter(
+  model: Bundled,
+  adapter: AdapterName,
+  store: DownloadStore,
+  onProgress: (message: LoadingMessage) => void,
+  signal?: AbortSignal,
+): Promise<AdapterExport> {
+  const { adapters } = await findModel(model, signal);
+  const found = adapters.find(({ name }) => name === adapter);
+  if (!found) {
+    const names = adapters.map(({ name }) => name).join(', ') || 'none';
+    throw new InputError(`${model.name} has no adapter ${adapter}.`, `Choose one that is bundled with it (${names}), or another model.`);
+  }
+  const folder = `models/${model.name}/adapters/${adapter}`;
+  const files = await downloadAll(found.files, new URL(`${folder}/`, model.base), store, onProgress, signal);
+  const [config, tensors] = ['adapter_config.json', 'adapter_model.safetensors'].map((name) => files.get(name)!);
+  return { 'adapter_config.json': await config!.text(), 'adapter_model.safetensors': new Uint8Array(await tensors!.arrayBuffer()) };
+}
+
+async function findModel({ name, base }: Bundled, signal?: AbortSignal): Promise<BundledModel> {
+  const models = await fetchManifest(base, signal);
+  const model = models.find((other) => other.name === name);
+  if (model) return model;
+  const names = models.map((other) => other.name).join(', ');
+  throw new InputError(`There is no model ${name} here.`, `Choose one of the bundled models (${names}), or load a model of your own.`);
+}
+
 async function fetchFiles(
-  { name, base }: Bundled,
+  model: Bundled,
   wanted: (name: string) => boolean,
   store: DownloadStore,
   onProgress: (message: LoadingMessage) => void,
   signal?: AbortSignal,
 ): Promise<ModelFolder> {
-  const models = await fetchManifest(base, signal);
-  const model = models.find((other) => other.name === name);
-  if (!model) {
-    const names = models.map((other) => other.name).join(', ');
-    throw new InputError(`There is no model ${name} here.`, `Choose one of the bundled models (${names}), or load a model of your own.`);
-  }
-  const files = model.files.filter((file) => wanted(file.name));
+  const files = (await findModel(model, signal)).files.filter((file) => wanted(file.name));
+  const blobs = await downloadAll(files, new URL(`models/${model.name}/`, model.base), store, onProgress, signal);
+  return new Map([...blobs].map(([name, blob]) => [name, blobFile(blob)]));
+}
+
+async function downloadAll(
+  files: BundledModel['files'],
+  folder: URL,
+  store: DownloadStore,
+  onProgress: (message: LoadingMessage) => void,
+  signal?: AbortSignal,
+): Promise<Map<string, Blob>> {
   const total = files.reduce((sum, { bytes }) => sum + bytes, 0);
   let before = 0;
-  const folder = new Map<string, ReturnType<typeof blobFile>>();
+  const blobs = new Map<string, Blob>();
   for (const { name: file, bytes, sha256 } of files) {
-    const url = new URL(`models/${name}/${file}`, base);
+    const url = new URL(file, folder);
     const report = (done: number) => onProgress({ type: 'loading', work: 'download', loaded: before + done, total });
-    folder.set(file, blobFile(await download({ path: file, bytes, sha256 }, url, store, report, signal)));
+    blobs.set(file, await download({ path: file, bytes, sha256 }, url, store, report, signal));
     before += bytes;
   }
-  return folder;
+  return blobs;
 }

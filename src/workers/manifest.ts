@@ -3,19 +3,22 @@ import * as v from 'valibot';
 import { InputError, LabError, throwIfStopped } from '../base/errors.ts';
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+const filesSchema = v.array(
+  v.object({
+    name: v.pipe(v.string(), v.regex(/^[\w.-]+$/)),
+    bytes: count,
+    sha256: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)),
+  }),
+);
 const manifestSchema = v.object({
   v: v.literal(1),
   models: v.array(
     v.object({
       name: v.string(),
       parameters: count,
-      files: v.array(
-        v.object({
-          name: v.pipe(v.string(), v.regex(/^[\w.-]+$/)),
-          bytes: count,
-          sha256: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)),
-        }),
-      ),
+      files: filesSchema,
+      /** Frozen adapters over it. */
+      adapters: v.array(v.object({ name: v.pipe(v.string(), v.regex(/^[\w-]+$/)), files: filesSchema })),
     }),
   ),
 });

@@ -1,6 +1,6 @@
 /** The training worker's side of the protocol: the device, the model and the run live here and nowhere else. */
 import { transfer } from 'comlink';
-import { LabError } from '../base/errors.ts';
+import { InputError, LabError } from '../base/errors.ts';
 import { Gpu } from '../gpu/device.ts';
 import { parameterCount } from '../model/config.ts';
 import type { EngineOptions } from '../model/engine.ts';
@@ -12,13 +12,14 @@ import { parseDataset } from '../rft/dataset.ts';
 import { PolicyEmbedder } from '../rft/embedder.ts';
 import type { ProgressEvent, RunEvent } from '../rft/events.ts';
 import type { Policy } from '../rft/policy.ts';
+import { loadNeededAdapters } from '../rft/reward/judge.ts';
 import { runWithRecovery } from '../rft/recovery.ts';
 import { longestComposed } from '../rft/retrieve/compose.ts';
 import { type Answer, answer } from './answer.ts';
 import { DeviceTap } from './device-tap.ts';
 import { DownloadStore } from './download-store.ts';
 import { MiniLmEmbedder } from './embedder-client.ts';
-import { fetchModel, folderOfFiles } from './files.ts';
+import { fetchAdapter, fetchModel, folderOfFiles } from './files.ts';
 import type {
   AdapterExport,
   DescribeRequest,
@@ -128,6 +129,7 @@ export class Trainer implements TrainerApi {
       const open = async () => {
         this.policy = loaded ?? (await this.openPolicy(this.model));
         loaded = undefined;
+        await loadNeededAdapters(this.policy, config, (name) => this.fetchAdapter(name));
         return this.policy;
       };
       const outbox = new Outbox(
@@ -251,6 +253,15 @@ export class Trainer implements TrainerApi {
     if (!model) throw new LabError('no-model', 'No model is loaded.', 'Load a model first.');
     const { request, folder } = model;
     return openPolicy(request.name, folder, { ...options, backend: request.backend, gpu: this.tap.gpu });
+  }
+
+  private fetchAdapter(name: string): Promise<AdapterExport> {
+    const { request } = this.model!; // Whoever asks has opened a policy of it.
+    if (!request.files) return fetchAdapter(request, name, this.downloads, (message) => this.post(message));
+    throw new InputError(
+      `${request.name} is a model of your own, and the adapter ${name} belongs to a bundled one.`,
+      'Leave prm.model empty and set ppo.alpha to 1, or choose a bundled model.',
+    );
   }
 
   /** What the adapter is and allows; the device that was asked is given back. */

@@ -134,6 +134,17 @@ test('an error crosses the worker with its code, message and remedy', async () =
   });
 });
 
+test('a process reward model that the base doesn’t come with is refused by name before the run begins', async () => {
+  trial = new Trial();
+  const judged = resolveConfig({ ...config, prm: { model: 'no-such-adapter' } });
+  await expect(trial.run({ config: judged })).rejects.toMatchObject({
+    code: 'bad-input',
+    message: 'pico has no adapter no-such-adapter.',
+    remedy: expect.stringContaining('bundled with it') as string,
+  });
+  expect(trial.record.events).toEqual([]);
+});
+
 test('the sentence encoder finds the examples of a run, in a worker of the training worker', async () => {
   trial = new Trial();
   const shown = resolveConfig({

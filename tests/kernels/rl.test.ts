@@ -160,18 +160,23 @@ describe('from rewards to advantages', () => {
     ref[3]![2] = old[3]![2]! + 28; // past both clamps
     const bench = await Bench.open();
     const scalars = await scalarsFor(bench, c);
+    // Step rewards at some tokens, one of them past the clip.
+    const steps = perAction((r, t) => (t % 3 === 1 ? (r === 3 && t === 4 ? -7 : 0.3 * (t + 1)) : 0));
     const start = planesOf({ old_logprobs: old, ref_logprobs: ref, values });
     for (const plane of ['token_rewards', 'advantages', 'returns'] as const) {
       const at = planeOffset(plane, shape);
       start.fill(POISON, at, at + shape.pool * shape.capacity);
     }
+    steps.forEach((row, r) => start.set(row, planeOffset('token_rewards', shape) + r * shape.capacity + spans[r]![0]));
     const pool = { ...shape, rollouts: await bench.input('rollouts', table), planes: await bench.output('planes', start.length, start) };
     tokenRewards(bench.builder, { ...pool, scalars });
     gae(bench.builder, { ...pool, scalars });
     whiten(bench.builder, { ...pool, scalars });
     const { planes } = await bench.run();
 
-    const expectedRewards = old.map((row, r) => tokenRewardsReference({ oldLogprobs: row, refLogprobs: ref[r]!, reward: rewards[r]! }, c));
+    const expectedRewards = old.map((row, r) =>
+      tokenRewardsReference({ oldLogprobs: row, refLogprobs: ref[r]!, reward: rewards[r]!, stepRewards: steps[r]! }, c),
+    );
     const gaes = expectedRewards.map((row, r) => gaeReference(row, values[r]!, c));
     const raw = gaes.map(({ advantages }) => advantages);
     const expected = {

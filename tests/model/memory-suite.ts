@@ -61,6 +61,12 @@ export async function openMeasured(config: ModelConfig) {
   const scalars = gpu.bytesAllocated - before - needed.adapters;
   expect(scalars).toBeGreaterThanOrEqual(0);
   expect(scalars).toBeLessThan(2000);
+  const frozen = memoryNeeded(config, { ...RUN, frozen: [{ rank: 4, value_head: false }] }, gpu.adapter).adapters - needed.adapters;
+  const [attached, files] = [gpu.bytesAllocated, await policy.exportAdapter()];
+  await policy.loadAdapter('teacher', files);
+  expect(gpu.bytesAllocated - attached).toBe(frozen);
+  await policy.dropAdapter('teacher');
+  expect(gpu.bytesAllocated).toBe(attached);
   return { policy, needed, start };
 }
 

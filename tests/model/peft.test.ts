@@ -67,6 +67,35 @@ describe('adapters that PEFT wrote', () => {
   });
 });
 
+describe('reward models', () => {
+  const head = { weight: Float32Array.from({ length: llama.hidden_size }, (_, i) => i / 7), bias: -0.25 };
+  const prm = writePeftAdapter({ ...goldenAdapter('llama'), head, model: llama, base: 'b' });
+
+  test('are a token classifier of one label: the head lies beside the adapter, and comes back as it was', () => {
+    expect(JSON.parse(prm['adapter_config.json'])).toMatchObject({ task_type: 'TOKEN_CLS', modules_to_save: ['score'] });
+    const tensors = parseSafetensors(prm['adapter_model.safetensors'], 'prm');
+    expect(tensors.get('base_model.model.score.weight')!.shape).toEqual([1, llama.hidden_size]);
+    expect(tensors.get('base_model.model.score.bias')!.shape).toEqual([1]);
+    expect(readPeftAdapter(prm, llama)).toEqual({ ...goldenAdapter('llama'), head });
+  });
+
+  test('PEFT’s own list of what it saves is read', () => {
+    const text = prm['adapter_config.json'].replace(/"modules_to_save": \[[^\]]*\]/, '"modules_to_save": ["classifier", "score"]');
+    expect(readPeftAdapter({ ...prm, 'adapter_config.json': text }, llama).head).toEqual(head);
+  });
+
+  test('a head that is declared and missing, there and undeclared, or of another width', () => {
+    expect(() => readPeftAdapter(withConfig({ modules_to_save: ['score'] }), llama)).toThrow('has no tensor base_model.model.score.weight');
+    const undeclared = { ...prm, 'adapter_config.json': files['adapter_config.json'] };
+    expect(() => readPeftAdapter(undeclared, llama)).toThrow('have no place in this base model');
+    const two = writePeftAdapter({ ...goldenAdapter('llama'), head, model: llama, base: 'b' });
+    const tensors = new Map<string, WeightTensor>(parseSafetensors(two['adapter_model.safetensors'], 'prm'));
+    tensors.set('base_model.model.score.weight', { shape: [2, 16], data: head.weight });
+    const wide = { ...two, 'adapter_model.safetensors': writeSafetensors(tensors, { dtype: 'F32' }) };
+    expect(() => readPeftAdapter(wide, llama)).toThrow('score.weight has shape [2, 16] and needs [1, 32]');
+  });
+});
+
 describe('adapters that do not fit', () => {
   test.each([
     ['use_dora', true],

@@ -2,7 +2,15 @@
 import { describe, expect, test } from 'vitest';
 import { StoppedError } from '../../src/base/errors.ts';
 import { Seed } from '../../src/base/random.ts';
-import { type Generation, LORA_TARGETS, type LoraConfig, type Policy, type Sequence } from '../../src/rft/policy.ts';
+import {
+  type Generation,
+  LORA_TARGETS,
+  type LoraConfig,
+  type Policy,
+  type PrmBatch,
+  type PrmMetrics,
+  type Sequence,
+} from '../../src/rft/policy.ts';
 import type { Lane } from '../../src/gpu/lanes.ts';
 import { expectClose } from '../kernels/harness.ts';
 import { type Backend, PPO, STEP, goldenSequences, openGolden } from './policies.ts';
@@ -22,6 +30,14 @@ async function trained(backend: Backend, lora = LORA): Promise<Policy> {
     await policy.sftStep({ sequences: goldenSequences('llama'), loss_on: 'response', micro_batch: 0 }, STEP, Seed.of(2));
   return policy;
 }
+
+/** Steps of the golden sequences: some, none, and some more, right and wrong ones. */
+const STEPS: PrmBatch = {
+  sequences: goldenSequences('llama'),
+  positions: [[2, 5, 7], [], [1, 2, 4]],
+  labels: [[1, 0, 1], [], [0, 1, 0]],
+  micro_batch: 0,
+};
 
 const rollouts = (generations: readonly Generation[]) => ({
   sequences: generations as readonly Sequence[],
@@ -83,6 +99,152 @@ export function policySuite(backend: Backend): void {
       await expect(policy.embed(PROMPTS, { adapter: 'base' }, AbortSignal.abort())).rejects.toThrow(StoppedError);
     });
 
+    test('a frozen adapter is used by its name, and outlives whatever becomes of the trained one', async () => {
+      const policy = await trained(backend);
+      const options = { adapter: 'policy', temperature: 1 };
+      const [scores, rolled, vectors] = [
+        await policy.score(goldenSequences('llama'), options),
+        await generate(policy),
+        await policy.embed(PROMPTS, options),
+      ];
+      const files = await policy.exportAdapter();
+      expect(await policy.loadAdapter('teacher', files)).toEqual(LORA);
+      const unchanged = async (name: string) => {
+        const adapter = { adapter: name, temperature: 1 };
+        expect(await policy.score(goldenSequences('llama'), adapter)).toEqual(scores);
+        expect(await policy.embed(PROMPTS, adapter)).toEqual(vectors);
+        expect(await policy.generate({ prompts: PROMPTS, ...adapter, sampling: SAMPLING, seed: Seed.of(3) })).toEqual(rolled);
+      };
+      await unchanged('teacher');
+      await policy.beginRl(Seed.of(4));
+      await policy.ppoUpdate({ ...rollouts(rolled), rewards: rolled.map((_, i) => i) }, PPO);
+      const checkpoint = await policy.checkpoint();
+      expect(Object.keys(checkpoint.tensors).filter((name) => name.includes('teacher'))).toEqual([]);
+      expect(await policy.score(goldenSequences('llama'), options)).not.toEqual(scores);
+      await policy.attachAdapter({ ...LORA, rank: 3 }, Seed.of(9));
+      await policy.loadAdapter('other', await policy.exportAdapter());
+      await policy.restore(checkpoint);
+      await policy.importAdapter(await policy.exportAdapter());
+      await unchanged('teacher');
+      // In place of the one before: a fresh adapter has B = 0 and computes what the base does.
+      await policy.attachAdapter({ ...LORA, rank: 3 }, Seed.of(9));
+      await policy.loadAdapter('teacher', await policy.exportAdapter());
+      const base = await policy.score(goldenSequences('llama'), { adapter: 'base', temperature: 1 });
+      const fresh = await policy.score(goldenSequences('llama'), { adapter: 'teacher', temperature: 1 });
+      base.forEach(({ logprobs }, i) => expectClose(fresh[i]!.logprobs, logprobs, 1e-6));
+      await policy.dropAdapter('teacher');
+      await expect(policy.embed(PROMPTS, { adapter: 'teacher' })).rejects.toThrow(
+        expect.objectContaining({
+          message: 'There is no adapter "teacher".',
+          remedy: 'Load it with loadAdapter first; loaded so far: other.',
+        }),
+      );
+      await expect(policy.dropAdapter('teacher')).rejects.toThrow('There is no adapter "teacher"');
+    });
+
+    test.each(['policy', 'base', 'critic', '', 'Teacher', 'a b', 'x'.repeat(65)])('a frozen adapter can’t be called “%s”', async (name) => {
+      const policy = await trained(backend);
+      await expect(policy.loadAdapter(name, await policy.exportAdapter())).rejects.toThrow(/A frozen adapter can't be called/);
+    });
+
+    test('a frozen adapter that does not fit is refused, and the one before stays', async () => {
+      const policy = await trained(backend);
+      const files = await policy.exportAdapter();
+      await policy.loadAdapter('teacher', files);
+      const wrong = { ...files, 'adapter_config.json': files['adapter_config.json'].replace('"r": 2', '"r": 3') };
+      await expect(policy.loadAdapter('teacher', wrong)).rejects.toThrow(/has shape \[2, 32\] and needs \[3, 32\]/);
+      expect(await policy.embed(PROMPTS, { adapter: 'teacher' })).toEqual(await policy.embed(PROMPTS, { adapter: 'policy' }));
+    });
+
+    test('a reward model learns which steps are right, and comes back from its files with the same scores', async () => {
+      const policy = await openGolden('llama', backend);
+      await policy.attachAdapter({ ...LORA, rank: 4 }, Seed.of(1), { value_head: true });
+      const metrics: PrmMetrics[] = [];
+      for (let i = 0; i < 30; i++) metrics.push(await policy.prmStep(STEPS, { ...STEP, learning_rate: 3e-2 }, Seed.of(2)));
+      const [first, last] = [metrics[0]!, metrics.at(-1)!];
+      expect(first.steps).toBe(6);
+      expect(first.loss).toBeGreaterThan(0.4);
+      expect(last.loss).toBeLessThan(0.15);
+      expect(last.accuracy).toBe(1);
+      expect(last.grad_norm).toBeGreaterThan(0);
+      const scores = await policy.scoreSteps(STEPS.sequences, STEPS.positions, { adapter: 'policy' });
+      expect(scores.map(({ length }) => length)).toEqual([3, 0, 3]);
+      expect(await policy.scoreSteps(STEPS.sequences, [[], [], []], { adapter: 'policy' })).toEqual(scores.map(() => new Float32Array(0)));
+      STEPS.labels.forEach((labels, i) => labels.forEach((label, j) => expect(scores[i]![j]! > 0.5).toBe(label > 0.5)));
+      const files = await policy.exportAdapter();
+      await policy.attachAdapter(LORA, Seed.of(7));
+      await policy.loadAdapter('prm', files);
+      expect(await policy.scoreSteps(STEPS.sequences, STEPS.positions, { adapter: 'prm' })).toEqual(scores);
+      // And can be trained on.
+      await policy.importAdapter(files);
+      expect((await policy.prmStep(STEPS, STEP, Seed.of(2))).loss).toBeLessThan(0.15);
+    });
+
+    test('the score of a step depends on what comes up to its end, and not on the batch', async () => {
+      const policy = await openGolden('llama', backend);
+      await policy.attachAdapter(LORA, Seed.of(1), { value_head: true });
+      await policy.prmStep(STEPS, STEP, Seed.of(2));
+      const tokens = Int32Array.from({ length: 40 }, (_, i) => (i * 7) % 61);
+      const every = [...tokens.keys()];
+      const [scores] = await policy.scoreSteps([{ tokens, prompt_length: 3 }], [every], { adapter: 'policy' });
+      const cut = every.slice(4).map((p) => ({ tokens: tokens.slice(0, p + 1), prompt_length: 3 }));
+      const alone = await policy.scoreSteps(cut, cut.map(({ tokens: { length } }) => [length - 1]), { adapter: 'policy' }); // prettier-ignore
+      expectClose(Float32Array.from(alone, ([score]) => score!), scores!.slice(4), 1e-5); // prettier-ignore
+      const more = Array.from({ length: 300 }, (_, i) => cut[i % cut.length]!);
+      const many = await policy.scoreSteps(more, more.map(({ tokens: { length } }) => [length - 1]), { adapter: 'policy' }); // prettier-ignore
+      many.forEach(([score], i) => expect(score).toBeCloseTo(alone[i % cut.length]![0]!, 5));
+    });
+
+    test('a reward model goes on from a checkpoint with the same bytes, dropout included', async () => {
+      const lora = { ...LORA, dropout: 0.2 };
+      const go = async (policy: Policy, from: number, to: number) => {
+        for (let i = from; i < to; i++) await policy.prmStep(STEPS, STEP, Seed.of(3).derive(i));
+      };
+      const straight = await openGolden('llama', backend);
+      await straight.attachAdapter(lora, Seed.of(1), { value_head: true });
+      await go(straight, 0, 2);
+      const halfway = await straight.checkpoint();
+      expect(halfway.phase).toBe('prm');
+      await go(straight, 2, 4);
+      const resumed = await openGolden('llama', backend);
+      await resumed.restore(halfway);
+      await go(resumed, 2, 4);
+      expect(await resumed.exportAdapter()).toEqual(await straight.exportAdapter());
+      expect(await resumed.exportAdapter()).not.toEqual(await openGolden('llama', backend).then(async (other) => {
+        await other.restore(halfway);
+        return other.exportAdapter();
+      })); // prettier-ignore
+    });
+
+    test('what a reward model is not for, and what it can’t judge, is refused by name', async () => {
+      const policy = await trained(backend);
+      const { sequences, positions, labels } = STEPS;
+      await expect(policy.scoreSteps(sequences, positions, { adapter: 'policy' })).rejects.toThrow(/"policy" has no value head/);
+      await expect(policy.scoreSteps(sequences, positions, { adapter: 'base' })).rejects.toThrow(/"base" has no value head/);
+      await expect(policy.scoreSteps(sequences, positions, { adapter: 'prm' })).rejects.toThrow(/There is no adapter "prm"/);
+      await expect(policy.prmStep(STEPS, STEP, Seed.of(2))).rejects.toThrow(/no value head/);
+      await policy.attachAdapter(LORA, Seed.of(1), { value_head: true });
+      await expect(policy.sftStep({ sequences, loss_on: 'response', micro_batch: 0 }, STEP, Seed.of(2))).rejects.toThrow(/reward model/);
+      await expect(policy.beginRl(Seed.of(2))).rejects.toThrow(/reward model/);
+      const bad: [Partial<PrmBatch>, RegExp][] = [
+        [{ positions: [[2, 2, 4], [], [1, 2, 3]] }, /Step 1 of sequence 0 ends at token 2, after 2/],
+        [{ positions: [[2, 5, 400], [], [1, 2, 3]] }, /ends at token 400/],
+        [{ positions: [[2, 2.5, 4], [], [1, 2, 3]] }, /ends at token 2.5/],
+        [{ positions: [[2]] }, /1 lists of positions for 3 sequences/],
+        [{ positions: [[], [], []] }, /No sequence of the batch has a step/],
+        [{ labels: [[1, 0], [], [1, 1, 1]] }, /Sequence 0 has 2 labels for 3 steps/],
+        [{ labels: [[1, 0, 2], [], [1, 1, 1]] }, /Sequence 0 has the label 2/],
+        [{ labels: [[1, 0, NaN], [], [1, 1, 1]] }, /Sequence 0 has the label NaN/],
+      ];
+      for (const [change, message] of bad) {
+        await expect(policy.prmStep({ sequences, positions, labels, micro_batch: 0, ...change }, STEP, Seed.of(2))).rejects.toThrow(
+          message,
+        );
+      }
+      await expect(policy.scoreSteps(sequences, positions, { adapter: 'policy' }, AbortSignal.abort())).rejects.toThrow(StoppedError);
+      expect(await policy.scoreSteps(sequences, positions, { adapter: 'policy' })).toHaveLength(3);
+    });
+
     test('SFT overfits a batch, and lora_B moves', async () => {
       const policy = await openGolden('llama', backend);
       await policy.attachAdapter({ ...LORA, rank: 4 }, Seed.of(1));
@@ -123,6 +285,40 @@ export function policySuite(backend: Backend): void {
       }
       const mean = (values: number[]) => values.reduce((a, b) => a + b, 0) / values.length;
       expect(mean(means.slice(-4))).toBeGreaterThan(mean(means.slice(0, 4)) + 0.1);
+    });
+
+    test('a reward at the last token is the reward of the sequence, and one before it is of other use', async () => {
+      const policy = await trained(backend);
+      await policy.beginRl(Seed.of(4));
+      const start = await policy.checkpoint();
+      const generations = await generate(policy);
+      const still = { ...PPO, train_actor: false, whiten_advantages: false };
+      const update = async (rewards: readonly number[], place?: (length: number) => number) => {
+        await policy.restore(start);
+        const token_rewards = generations.map(({ logprobs: { length } }, i) => {
+          const row = new Float32Array(length);
+          if (place) row[place(length)] = i - 1;
+          return row;
+        });
+        const { details } = await policy.ppoUpdate({ ...rollouts(generations), rewards, token_rewards }, still, { details: true });
+        return details!.returns;
+      };
+      const zeros = generations.map(() => 0);
+      const atEnd = await update(generations.map((_, i) => i - 1));
+      expect(await update(zeros, (length) => length - 1)).toEqual(atEnd);
+      const early = await update(zeros, () => 0);
+      early.forEach((returns, i) => {
+        // At lambda below 1 the first action hears less of what is paid at the end.
+        const paid = i - 1;
+        if (paid !== 0 && returns.length > 1) expect((returns[0]! - atEnd[i]![0]!) * paid).toBeGreaterThan(0);
+      });
+      // What comes after the reward is worth what it was without it.
+      await policy.restore(start);
+      const { details } = await policy.ppoUpdate({ ...rollouts(generations), rewards: zeros }, still, { details: true });
+      early.forEach((returns, i) => expectClose(returns.slice(1), details!.returns[i]!.slice(1), 1e-6));
+      const short = { ...rollouts(generations), rewards: zeros, token_rewards: generations.map(() => new Float32Array(1)) };
+      await expect(policy.ppoUpdate(short, still)).rejects.toThrow(/Sequence 1 has 1 token rewards for 8 response tokens/);
+      await expect(policy.ppoUpdate({ ...short, rewards: [1] }, still)).rejects.toThrow(/1 rewards for 5 sequences/);
     });
 
     test('the same seed gives the same bytes, and a restored checkpoint goes on to the same bytes', async () => {
@@ -269,6 +465,7 @@ export function agreementSuite(lane: Lane): void {
     }
     const generations = await generate(cpu);
     const rewards = generations.map((_, i) => i * 0.3);
+    const token_rewards = generations.map(({ logprobs }, i) => logprobs.map((_, t) => (t % 3 === 1 ? 0.2 * i - 0.3 : 0)));
     for (const config of [
       PPO,
       {
@@ -300,8 +497,8 @@ export function agreementSuite(lane: Lane): void {
         minibatches: 2,
       },
     ]) {
-      const expected = await cpu.ppoUpdate({ ...rollouts(generations), rewards }, config, { details: true });
-      const actual = await gpu.ppoUpdate({ ...rollouts(generations), rewards }, config, { details: true });
+      const expected = await cpu.ppoUpdate({ ...rollouts(generations), rewards, token_rewards }, config, { details: true });
+      const actual = await gpu.ppoUpdate({ ...rollouts(generations), rewards, token_rewards }, config, { details: true });
       for (const [name, value] of Object.entries(expected.metrics)) {
         expect(
           Math.abs(actual.metrics[name as 'kl'] - (value as number)),
@@ -333,5 +530,27 @@ export function agreementSuite(lane: Lane): void {
     const sequences = goldenSequences('llama');
     const [left, right] = await Promise.all([cpu, gpu].map((policy) => policy.score(sequences, { adapter: 'policy', temperature: 1 })));
     left!.forEach(({ logprobs }, i) => expectClose(right![i]!.logprobs, logprobs, 2e-3));
+  });
+}
+
+/** Engine and CPU policy agree on a reward model: its scores, its losses and every step of its training. */
+export function prmAgreementSuite(lane: Lane): void {
+  test.each([0, 1, 2])(`CPU policy and engine train the same reward model, lane ${lane}, micro-batches of %i`, async (micro_batch) => {
+    const [cpu, gpu] = [await openGolden('llama', 'cpu'), await openGolden('llama', lane)];
+    for (const policy of [cpu, gpu]) await policy.attachAdapter(LORA, Seed.of(1), { value_head: true });
+    const batch = { ...STEPS, micro_batch };
+    for (let i = 0; i < 4; i++) {
+      const [expected, actual] = [await cpu.prmStep(batch, STEP, Seed.of(2)), await gpu.prmStep(batch, STEP, Seed.of(2))];
+      expect(actual.loss / expected.loss).toBeCloseTo(1, 3);
+      expect(actual.grad_norm / expected.grad_norm).toBeCloseTo(1, 3);
+      expect([actual.steps, actual.accuracy]).toEqual([expected.steps, expected.accuracy]);
+    }
+    const scores = (policy: Policy) => policy.scoreSteps(STEPS.sequences, STEPS.positions, { adapter: 'policy' });
+    const [expected, actual] = [await scores(cpu), await scores(gpu)];
+    expected.forEach((row, i) => expectClose(actual[i]!, row, 1e-3));
+    // The files of one are read by the other.
+    await cpu.loadAdapter('prm', await gpu.exportAdapter());
+    const crossed = await cpu.scoreSteps(STEPS.sequences, STEPS.positions, { adapter: 'prm' });
+    crossed.forEach((row, i) => expectClose(actual[i]!, row, 1e-4));
   });
 }

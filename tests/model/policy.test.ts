@@ -1,5 +1,6 @@
-import { agreementSuite, policySuite } from './policy-suite.ts';
+import { agreementSuite, policySuite, prmAgreementSuite } from './policy-suite.ts';
 
 policySuite('cpu');
 policySuite('plain');
 agreementSuite('plain');
+prmAgreementSuite('plain');

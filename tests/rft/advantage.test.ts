@@ -44,8 +44,14 @@ describe('token rewards', () => {
 
   test('penalise every action and place the clipped reward on the last', () => {
     const rollout = { oldLogprobs: [-1, -2, -3], refLogprobs: [-2, -2, -1], reward: 5 };
-    expect([...tokenRewardsReference(rollout, config)]).toEqual([-0.1, -0, 0.2 + 2]);
+    expect([...tokenRewardsReference(rollout, config)]).toEqual([-0.1, 0, 0.2 + 2]);
     expect([...tokenRewardsReference({ ...rollout, reward: -5 }, { ...config, kl_in: 'loss' })]).toEqual([0, 0, -2]);
+  });
+
+  test('step rewards stand at their own tokens, each clipped as the last reward is', () => {
+    const rollout = { oldLogprobs: [-1, -2, -3], refLogprobs: [-2, -2, -1], reward: 0.5, stepRewards: [0, -9, 0.25] };
+    expect([...tokenRewardsReference(rollout, config)]).toEqual([-0.1, -2, 0.25 + 0.2 + 0.5]);
+    expect([...tokenRewardsReference(rollout, { ...config, kl_in: 'loss' })]).toEqual([0, -2, 0.75]);
   });
 
   test('a response without actions has none', () => {

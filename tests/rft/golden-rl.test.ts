@@ -1,18 +1,11 @@
 /** Every algorithm of the registry against PyTorch in float64 (tests/golden/rl.py): what is registered is what is computed. */
 import { describe, expect, test } from 'vitest';
-import {
-  adaptedKlCoef,
-  baselinedRewards,
-  clamp,
-  gaeReference,
-  overlongPenalty,
-  tokenRewardsReference,
-  whitenReference,
-} from '../../src/rft/advantage.ts';
+import { adaptedKlCoef, baselinedRewards, clamp, gaeReference, tokenRewardsReference, whitenReference } from '../../src/rft/advantage.ts';
 import { type AlgorithmName, algorithmNames, algorithms } from '../../src/rft/algorithms/registry.ts';
 import { resolveConfig } from '../../src/rft/config.ts';
 import { groupsOf } from '../../src/rft/groups.ts';
 import { dpoLossReference, responseLossReference, tokenWeights } from '../../src/rft/losses.ts';
+import { overlongTerm } from '../../src/rft/reward/terms.ts';
 import { goldenText } from '../golden/load.ts';
 import { expectClose } from '../kernels/harness.ts';
 
@@ -148,9 +141,9 @@ test('DPO on neighbouring rows: losses, implicit rewards and gradients, and no o
 
 test('the soft penalty for length is verl’s, and stays -1 past the limit', () => {
   const { limit, buffer, penalties } = golden.overlong;
-  for (const [length, penalty] of penalties) expect(overlongPenalty(length, { limit, buffer })).toBeCloseTo(penalty, 12);
-  expect(overlongPenalty(limit + 5, { limit, buffer })).toBe(-1);
-  expect(overlongPenalty(limit, { limit, buffer: 0 })).toBe(0);
+  for (const [length, penalty] of penalties) expect(overlongTerm({ length, maxLength: limit }, buffer)).toBeCloseTo(penalty, 12);
+  expect(overlongTerm({ length: limit + 5, maxLength: limit }, buffer)).toBe(-1);
+  expect(overlongTerm({ length: limit, maxLength: limit }, 0)).toBe(0);
 });
 
 test('the adaptive KL coefficient is OpenRLHF’s', () => {

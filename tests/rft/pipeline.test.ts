@@ -322,6 +322,70 @@ describe('recovery', () => {
   });
 });
 
+describe('with a process reward model', () => {
+  /** Knows the two kinds of steps that are ever finished. */
+  const judging = async (scores: Record<string, number | null> = { 'Step 1: so': 0.9, 'Step 1: hm': 0.2 }) => {
+    const policy = new TabularPolicy();
+    await policy.loadAdapter('prm', { 'adapter_model.safetensors': new Uint8Array(), 'adapter_config.json': JSON.stringify(scores) });
+    return policy;
+  };
+  const settings = { sft: { enabled: false }, prm: { model: 'prm' } };
+
+  test('each rollout’s reward is alpha outcome + (1 - alpha) f, and its steps are shown with their scores', async () => {
+    const { events } = await run({ ...settings, ppo: { updates: 2, alpha: 0.7 } }, {}, await judging());
+    const kinds = new Set<string>();
+    for (const { text, process_reward, step_scores, tokens } of samples(events, 'ppo')) {
+      const scored = step_scores!.map(({ step, score }) => [step, score]);
+      kinds.add(text.slice(0, 10));
+      if (text.startsWith('Step 1: so')) expect([scored, process_reward]).toEqual([[['Step 1: so', 0.9]], 0.9]);
+      else if (text === 'Step 1: hm') expect([scored, process_reward]).toEqual([[['Step 1: hm', 0.2]], 0.2]);
+      else expect([scored, process_reward], text).toEqual([[], 0]); // a bare answer, or cut off
+      if (tokens && step_scores!.length > 0) expect(['\n', '']).toContain(tokens[step_scores![0]!.token]!.text);
+    }
+    expect(kinds.size).toBeGreaterThan(2);
+    for (const metric of ppoMetrics(events)) {
+      expect(metric.outcome_reward_mean).toBeCloseTo(metric.accuracy, 12);
+      expect(metric.reward_mean).toBeCloseTo(0.7 * metric.accuracy + 0.3 * metric.process_reward_mean!, 12);
+      expect(metric.no_steps_share).toBeGreaterThan(0);
+      expect(metric.steps_mean).toBeCloseTo(1 - metric.no_steps_share!, 12);
+    }
+    expect(JSON.stringify(events)).not.toContain('null');
+  });
+
+  test.each(['terminal', 'step', 'min_form'] as const)('paid by %s credit, the policy learns the steps that score well', async (credit) => {
+    const policy = await judging({ 'Step 1: so': 0.1, 'Step 1: hm': 1 });
+    const { events } = await run({ ...settings, ppo: { alpha: 0, kl_coef: 0 }, prm: { model: 'prm', credit } }, {}, policy);
+    const process = ppoMetrics(events).map(({ process_reward_mean }) => process_reward_mean!);
+    expect(average(process.slice(-3))).toBeGreaterThan(average(process.slice(0, 3)) + 0.3);
+  });
+
+  test('with alpha 1 it only watches: the adapter is that of a run without it', async () => {
+    const watched = await run({ prm: { model: 'prm' } }, {}, await judging());
+    expect(await adapter(watched.policy)).toBe(await adapter(whole.policy));
+    expect(ppoMetrics(watched.events)[0]!.process_reward_mean).toBeGreaterThan(0);
+    expect(ppoMetrics(whole.events)[0]).not.toHaveProperty('process_reward_mean');
+  });
+
+  test('resumed from a checkpoint, step credit goes on byte for byte', async () => {
+    const changes = { ...settings, ppo: { alpha: 0.5 }, prm: { model: 'prm', credit: 'step' as const } };
+    const straight = await run(changes, {}, await judging());
+    const place = checkpoints(straight.events).find(({ stage, step }) => stage === 'ppo' && step === 6)!;
+    const resumed = await run(changes, { resume: place.checkpoint }, await judging());
+    expect(await adapter(resumed.policy)).toBe(await adapter(straight.policy));
+  });
+
+  test('one that isn’t loaded is refused before anything else, and scores that are no numbers name their rollouts', async () => {
+    await expect(run(settings)).rejects.toMatchObject({
+      code: 'bad-input',
+      message: 'The process reward model prm is not loaded for table.',
+    });
+    await expect(run({ ...settings, ppo: { updates: 2 } }, {}, await judging({ 'Step 1: so': null }))).rejects.toMatchObject({
+      code: 'prm-not-finite',
+      message: expect.stringMatching(/^The process reward model prm gave no number for steps of rollouts \d+(, \d+)+ of 32\.$/) as string,
+    });
+  });
+});
+
 test('training that diverges is an error with a remedy, not a NaN in a chart', async () => {
   const policy = new TabularPolicy();
   policy.sftStep = async () => ({ loss: NaN, tokens: 1, grad_norm: 1 });

@@ -8,7 +8,7 @@ import { InputError, LabError, throwIfStopped } from '../../src/base/errors.ts';
 import { Seed, pcg4d, unitFloat } from '../../src/base/random.ts';
 import { dpoLossReference, responseLossReference, tokenWeights } from '../../src/rft/losses.ts';
 import type {
-  AdapterExport, AdapterName, DpoBatch, DpoMetrics, GenerateRequest, Generation, LoraConfig, OptimizerStep, Policy, PolicyCheckpoint, PolicyInfo,
+  AdapterExport, AdapterName, DpoBatch, DpoMetrics, FrozenAdapter, GenerateRequest, Generation, LoraConfig, OptimizerStep, Policy, PolicyCheckpoint, PolicyInfo,
   PpoBatch, PpoConfig, PpoResult, SeedWords, Sequence, SftBatch, SftMetrics, Tokenizer, TokenScores,
 } from '../../src/rft/policy.ts'; // prettier-ignore
 
@@ -82,6 +82,7 @@ export class TabularPolicy implements Policy {
   private phase: PolicyCheckpoint['phase'] = 'base';
   private tensors: Tensors = {};
   private counters: Record<string, number> = {};
+  private readonly judges = new Map<AdapterName, Record<string, number | null>>();
 
   constructor() {
     this.info = {
@@ -161,6 +162,44 @@ export class TabularPolicy implements Policy {
         entropy: Float32Array.from(entropy),
       };
     });
+  }
+
+  /** A process reward model here is a table too: adapter_config.json holds the score of each line, and other lines get 0.5. */
+  async loadAdapter(name: AdapterName, files: AdapterExport): Promise<LoraConfig> {
+    this.judges.set(name, JSON.parse(files['adapter_config.json']) as Record<string, number | null>);
+    return { rank: 0, alpha: 1, rslora: false, dropout: 0, targets: [] };
+  }
+
+  frozenAdapters(): FrozenAdapter[] {
+    return [...this.judges.keys()].map((name) => ({
+      name,
+      lora: { rank: 0, alpha: 1, rslora: false, dropout: 0, targets: [] },
+      value_head: true,
+    }));
+  }
+
+  async dropAdapter(name: AdapterName): Promise<void> {
+    this.judges.delete(name);
+  }
+
+  async scoreSteps(
+    sequences: readonly Sequence[],
+    positions: readonly (readonly number[])[],
+    { adapter }: { adapter: AdapterName },
+  ): Promise<Float32Array[]> {
+    const judge = this.judges.get(adapter);
+    if (!judge) throw new InputError(`There is no adapter ${adapter}.`, 'Load it first.');
+    return sequences.map(({ tokens }, i) =>
+      Float32Array.from(positions[i]!, (position) => {
+        const line = tokenizer.decode([...tokens.subarray(0, position + 1)]).trimEnd().split('\n').at(-1)!; // prettier-ignore
+        const score = judge[line];
+        return score === null ? NaN : (score ?? 0.5);
+      }),
+    );
+  }
+
+  prmStep(): Promise<never> {
+    return Promise.reject(new InputError('A table of scores has nothing to train.', 'Use another policy.'));
   }
 
   async attachAdapter(config: LoraConfig, seed: SeedWords): Promise<void> {
@@ -251,11 +290,12 @@ export class TabularPolicy implements Policy {
   ): Promise<PpoResult> {
     throwIfStopped(signal);
     if (config.entropy_coef !== 0) throw new Error('the table knows no entropy bonus');
-    const { sequences, rewards } = batch;
+    const { sequences, rewards, token_rewards } = batch;
     const { temperature, gamma } = config;
     const critic = config.advantage_estimator === 'gae';
     const lambda = critic ? config.lambda : 1;
     const penalty = config.kl_in === 'reward' ? config.kl_coef : 0;
+    const clip = (x: number) => Math.max(-config.reward_clip, Math.min(config.reward_clip, x));
     const old = await this.score(sequences, { adapter: 'policy', temperature });
     const ref = await this.score(sequences, { adapter: 'reference', temperature });
     const oldValues = sequences.map((sequence) => (critic ? this.tensors.value![classOf(sequence)]! : 0));
@@ -266,9 +306,7 @@ export class TabularPolicy implements Policy {
       let next = 0;
       for (let t = logprobs.length - 1; t >= 0; t--) {
         const last = t === logprobs.length - 1;
-        const reward =
-          -penalty * (logprobs[t]! - ref[i]!.logprobs[t]!) +
-          (last ? Math.max(-config.reward_clip, Math.min(config.reward_clip, rewards[i]!)) : 0);
+        const reward = clip(token_rewards?.[i]![t] ?? 0) - penalty * (logprobs[t]! - ref[i]!.logprobs[t]!) + (last ? clip(rewards[i]!) : 0);
         next = reward + (last ? 0 : gamma * oldValues[i]!) - oldValues[i]! + gamma * lambda * next;
         advantage[t] = next;
       }

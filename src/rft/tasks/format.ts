@@ -80,7 +80,11 @@ export function extractAnswer(text: string): Label | undefined {
   return LABELS.find((letter) => letter === answer);
 }
 
-/** The process steps of a response: its lines without blank ones and without answer lines. */
-export function splitSteps(text: string): string[] {
-  return text.split('\n').filter((line) => line.trim() !== '' && !line.startsWith('Answer:'));
+/** What a line of a response is; undefined where it is blank. */
+export function lineKind(line: string): 'process' | 'answer' | undefined {
+  if (line.trim() === '') return undefined;
+  return line.startsWith('Answer:') ? 'answer' : 'process';
 }
+
+/** The process steps of a response: its lines without blank ones and without answer lines. */
+export const splitSteps = (text: string): string[] => text.split('\n').filter((line) => lineKind(line) === 'process');
