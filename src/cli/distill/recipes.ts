@@ -32,6 +32,33 @@ export interface ReadingPractice {
   readonly share: readonly [begin: number, end: number];
 }
 
+/** What a text adapter learns: right solutions; right ones in another reasoner's steps; Figure 2's instruction and five variations. */
+export type TextKind = 'clean' | 'foreign' | 'rewriting';
+
+/** An adapter over a bundled base. */
+export interface AdapterRecipe {
+  readonly base: string;
+  readonly kind: TextKind | 'prm';
+  readonly seed: number;
+  readonly rank: number;
+  readonly alpha: number;
+  readonly steps: number;
+  /** Sequences per step. */
+  readonly batch: number;
+  /** Documents, or responses of the base that are judged. */
+  readonly documents: number;
+  readonly learning_rate: number;
+}
+
+const ADAPTER = { base: 'mini', seed: 1, rank: 8, alpha: 16, batch: 128 } as const;
+
+const ADAPTERS: Readonly<Record<string, AdapterRecipe>> = {
+  teacher: { ...ADAPTER, kind: 'clean', steps: 600, documents: 30_000, learning_rate: 2e-3 },
+  'foreign-teacher': { ...ADAPTER, kind: 'foreign', steps: 800, documents: 30_000, learning_rate: 2e-3 },
+  rewriter: { ...ADAPTER, kind: 'rewriting', rank: 16, alpha: 32, steps: 1500, batch: 64, documents: 30_000, learning_rate: 2e-3 },
+  prm: { ...ADAPTER, kind: 'prm', steps: 800, documents: 24_000, learning_rate: 2e-3 },
+};
+
 const PLAINEST_FIRST: ReadingPractice['phases'] = READING_KINDS.map((_, i) => READING_KINDS.slice(0, i + 1));
 
 const RECIPES: Readonly<Record<string, Recipe>> = {
@@ -68,11 +95,13 @@ const RECIPES: Readonly<Record<string, Recipe>> = {
   },
 };
 
-/** Every model that can be made, each after those that it needs. */
-export const DISTILLED = ['pico', 'mini', 'nano'] as const;
+/** All that can be made, each after what it needs. */
+export const DISTILLED = ['pico', 'mini', 'nano', ...Object.keys(ADAPTERS)];
 
-export function recipeOf(name: string): Recipe {
-  const recipe = Object.hasOwn(RECIPES, name) ? RECIPES[name] : undefined;
-  if (!recipe) throw new InputError(`There is no recipe for a model called "${name}".`, `Name one of ${DISTILLED.join(', ')}, or all.`);
-  return recipe;
+export type NamedRecipe = { readonly name: string } & ((Recipe & { readonly is: 'base' }) | (AdapterRecipe & { readonly is: 'adapter' }));
+
+export function recipeOf(name: string): NamedRecipe {
+  if (Object.hasOwn(RECIPES, name)) return { ...RECIPES[name]!, name, is: 'base' };
+  if (Object.hasOwn(ADAPTERS, name)) return { ...ADAPTERS[name]!, name, is: 'adapter' };
+  throw new InputError(`There is no recipe for a model called "${name}".`, `Name one of ${DISTILLED.join(', ')}, or all.`);
 }
