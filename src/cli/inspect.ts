@@ -1,14 +1,19 @@
 /**
- * `inspect FILE [--against TRAIN_FILE] [--answers FILE] [--model NAME|FOLDER] [--columns …] [--json]`: what a file of questions holds, what
- * is wrong with it, and what a run on it would be worth.
+ * `inspect FILE [--against TRAIN_FILE] [--answers FILE] [--model NAME|FOLDER [--vanilla N]] [--columns …] [--json]`: what a file of
+ * questions holds, what is wrong with it, and what a run on it would be worth. With `--vanilla` the model answers the first N questions (0: all).
  */
 import { parseArgs } from 'node:util';
 import { InputError } from '../base/errors.ts';
-import { readTextSide } from '../model/open.ts';
+import { Seed } from '../base/random.ts';
+import { openPolicy, readTextSide } from '../model/open.ts';
 import { resolveConfig } from '../rft/config.ts';
 import type { ImportResult } from '../rft/import/import.ts';
 import { type DataReport, type ReportModel, dataReport } from '../rft/import/report.ts';
 import { ANSWER_FORMS, type AnswerForm, type ColumnMapping } from '../rft/import/types.ts';
+import type { Question } from '../rft/dataset.ts';
+import type { Interval } from '../rft/statistics.ts';
+import { vanillaAccuracy } from '../rft/vanilla.ts';
+import { nodeGpu } from './dawn.ts';
 import { readModelFolder, readOwn } from './models.ts';
 
 export async function inspect(args: readonly string[]): Promise<number> {
@@ -20,6 +25,9 @@ export async function inspect(args: readonly string[]): Promise<number> {
       answers: { type: 'string' },
       model: { type: 'string' },
       columns: { type: 'string' },
+      vanilla: { type: 'string' },
+      backend: { type: 'string', default: 'webgpu' },
+      seed: { type: 'string', default: '1' },
       json: { type: 'boolean', default: false },
     },
   });
@@ -32,12 +40,35 @@ export async function inspect(args: readonly string[]): Promise<number> {
     ...(values.columns !== undefined && { columns: columnsOf(values.columns) }),
     ...(answers && { answers }),
   });
+  const vanilla =
+    values.vanilla === undefined ? undefined : await measureVanilla(file.dataset.questions, { ...values, vanilla: values.vanilla });
   const report = dataReport(file.dataset.questions, file.keyless, {
     ...(train && { train: { name: values.against!, questions: train.dataset.questions } }),
     ...(values.model !== undefined && { model: await reportModel(values.model) }),
+    ...(vanilla && { vanilla }),
   });
   process.stdout.write(values.json ? `${JSON.stringify(asJson(file, report), null, 1)}\n` : asText(file, report));
   return 0;
+}
+
+async function measureVanilla(
+  questions: readonly Question[],
+  { model, vanilla, backend, seed }: { model?: string | undefined; vanilla: string; backend: string; seed: string },
+): Promise<Interval> {
+  const [count, number] = [Number(vanilla), Number(seed)];
+  if (model === undefined) throw new InputError('--vanilla needs a model that answers.', 'Add --model, for example --model mini.');
+  if (!Number.isInteger(count) || count < 0)
+    throw new InputError(`--vanilla ${vanilla} is no number of questions.`, 'Give 0 for all of them.');
+  const asked = count === 0 ? questions : questions.slice(0, count);
+  if (asked.length === 0) throw new InputError('There is no question with a key to answer.', 'Give the keys with --answers.');
+  const open = backend === 'cpu' ? ({ backend } as const) : ({ backend: 'webgpu', gpu: await nodeGpu() } as const);
+  const policy = await openPolicy(model, await readModelFolder(model), open);
+  try {
+    const { temperature, max_new_tokens } = resolveConfig({}).evaluation;
+    return await vanillaAccuracy(policy, asked, { seed: Seed.of(number), temperature, max_new_tokens });
+  } finally {
+    await policy.dispose();
+  }
 }
 
 async function reportModel(name: string): Promise<ReportModel> {

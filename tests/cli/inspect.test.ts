@@ -92,3 +92,19 @@ test('a run on questions of one’s own needs both files', async () => {
   await expect(run(['public/notebooks/smoke.json', '--train', train])).rejects.toThrow(/needs two files/);
   await expect(run(['public/notebooks/smoke.json', '--set', 'data.file=mine.jsonl'])).rejects.toThrow(/mine.jsonl.*needs two files/);
 });
+
+test('the untouched model answers the first questions, the same for a seed, and chance is named', async () => {
+  const file = write('asked.jsonl', lines(QUESTIONS));
+  const ask = async (...more: string[]) => {
+    const text = await output(file, '--model', 'pico', '--vanilla', '2', '--backend', 'cpu', '--json', ...more);
+    return (JSON.parse(text) as { report: { vanilla: { mean: number; chance_inside: boolean } } }).report;
+  };
+  const report = await ask();
+  expect([0, 0.5, 1]).toContain(report.vanilla.mean);
+  // Wilson's interval for 0 or 1 of 2 holds .25; that for 2 of 2 begins at .34.
+  expect(report.vanilla.chance_inside).toBe(report.vanilla.mean < 1);
+  expect(JSON.stringify(report)).toContain('The untouched model answers');
+  expect(await ask()).toEqual(report);
+  await expect(inspect([file, '--vanilla', '2'])).rejects.toThrow(/needs a model/);
+  await expect(inspect([file, '--model', 'pico', '--vanilla', 'all'])).rejects.toThrow(/--vanilla all/);
+});
