@@ -6,7 +6,8 @@ import { InputError } from '../base/errors.ts';
 import type { FolderFile, ModelFolder } from '../model/folder.ts';
 import { loadTokenizer } from '../model/tokenizer.ts';
 import { type ImportOptions, type ImportResult, importQuestions } from '../rft/import/import.ts';
-import type { AdapterExport, AdapterName, Tokenizer } from '../rft/policy.ts';
+import type { NeededAdapter } from '../rft/adapters.ts';
+import type { AdapterExport, Tokenizer } from '../rft/policy.ts';
 
 async function file(path: string, remedy: string): Promise<Buffer> {
   try {
@@ -38,10 +39,10 @@ export async function readModelFolder(name: string): Promise<ModelFolder> {
 }
 
 /** A frozen adapter of a base, from its folder adapters/. */
-export async function readAdapter(model: string, adapter: AdapterName): Promise<AdapterExport> {
+export async function readAdapter(model: string, { name: adapter, setting, without }: NeededAdapter): Promise<AdapterExport> {
   const bundled = join('models', model);
   const folder = join(existsSync(bundled) ? bundled : model, 'adapters', adapter);
-  const part = (name: string) => file(join(folder, name), `Choose an adapter that lies in ${dirname(folder)}, or leave prm.model empty.`);
+  const part = (name: string) => file(join(folder, name), `Name one in ${setting} that lies in ${dirname(folder)}, or ${without}.`);
   return {
     'adapter_config.json': (await part('adapter_config.json')).toString('utf8'),
     'adapter_model.safetensors': Uint8Array.from(await part('adapter_model.safetensors')),

@@ -16,6 +16,7 @@ import { memoryNeeded, runSizes } from '../model/memory.ts';
 import { inspectModel, openPolicy } from '../model/open.ts';
 import { readPeftAdapter } from '../model/peft.ts';
 import { parseNotebook } from '../notebook/schema.ts';
+import { loadNeededAdapters, neededAdapters } from '../rft/adapters.ts';
 import { type Config, setPaths } from '../rft/config.ts';
 import { parseDataset } from '../rft/dataset.ts';
 import type { RunEvent } from '../rft/events.ts';
@@ -24,7 +25,6 @@ import type { Policy } from '../rft/policy.ts';
 import { presetNames, withPreset } from '../rft/presets.ts';
 import { runWithRecovery } from '../rft/recovery.ts';
 import { longestComposed } from '../rft/retrieve/compose.ts';
-import { loadNeededAdapters, neededAdapters } from '../rft/reward/judge.ts';
 import { nodeGpu } from './dawn.ts';
 import { openMiniLm } from './minilm.ts';
 import { readAdapter, readModelFolder, readOwn, readQuestions, readText } from './models.ts';
@@ -63,7 +63,7 @@ export async function run(args: readonly string[]): Promise<number> {
   let policy: Policy | undefined;
   const open = async () => {
     policy = await openPolicy(config.model, folder, backend === 'cpu' ? { backend } : { backend, gpu: await nodeGpu() });
-    await loadNeededAdapters(policy, config, (name) => readAdapter(config.model, name));
+    await loadNeededAdapters(policy, config, (adapter) => readAdapter(config.model, adapter));
     return policy;
   };
 
@@ -105,9 +105,9 @@ async function sayMemory(config: Config, folder: ModelFolder, { train, test }: P
   const context = model.config.max_position_embeddings;
   const prompt = longestComposed(config, model.tokenizer, context, [...train.questions, ...test.questions]);
   const frozen = [];
-  for (const name of neededAdapters(config)) {
-    const adapter = readPeftAdapter(await readAdapter(config.model, name), model.config);
-    frozen.push({ rank: adapter.config.rank, value_head: adapter.head !== undefined });
+  for (const adapter of neededAdapters(config)) {
+    const { config: lora, head } = readPeftAdapter(await readAdapter(config.model, adapter), model.config);
+    frozen.push({ rank: lora.rank, value_head: head !== undefined });
   }
   const sizes = { ...runSizes(config, prompt, { train: train.questions.length, test: test.questions.length }), frozen };
   const { total, weights, adapters, kv_cache, activations } = memoryNeeded(model.config, sizes, gpu.adapter);
