@@ -5,6 +5,7 @@
 import { createRequire } from 'node:module';
 import { ensureDriver, softwareDriver } from '../../scripts/system/driver.mjs';
 import { LabError } from '../base/errors.ts';
+import { isSoftware } from '../gpu/device.ts';
 
 interface Dawn {
   create(options: string[]): GPU;
@@ -24,7 +25,23 @@ async function load(): Promise<GPU> {
   const dawn = await loadDawn();
   Object.assign(globalThis, dawn.globals);
   const options = (process.env.DAWN_OPTIONS ?? '').split(';').filter(Boolean);
-  return dawn.create(options);
+  const gpu = dawn.create(options);
+  const adapter = await gpu.requestAdapter();
+  if (adapter && isSoftware(adapter)) pollByTimer();
+  return gpu;
+}
+
+/**
+ * While work is under way Dawn looks for its end in one setImmediate after the other, which keeps a core busy: for nothing next to a
+ * graphics card, but a software adapter computes on these cores. Dawn's own calls, the ones with a native function, become timers.
+ */
+function pollByTimer(): void {
+  globalThis.setImmediate = new Proxy(setImmediate, {
+    apply(target, self, [callback, ...args]: Parameters<typeof setImmediate>) {
+      const native = Function.prototype.toString.call(callback).includes('[native code]');
+      return native ? setTimeout(callback, 1, ...args) : Reflect.apply(target, self, [callback, ...args]);
+    },
+  });
 }
 
 async function loadDawn(): Promise<Dawn> {

@@ -1,4 +1,4 @@
-/** `eval --model NAME --task T3,T5|all --n N`: accuracy of a model on the frozen test questions, with intervals, as JSON. */
+/** `eval --model NAME [--adapter NAME] --task T3,T5|all --n N`: accuracy of a model on the frozen test questions, with intervals, as JSON. */
 import { parseArgs } from 'node:util';
 import { Seed } from '../base/random.ts';
 import { openPolicy } from '../model/open.ts';
@@ -6,13 +6,13 @@ import { type Baselines, baselines } from '../rft/baselines.ts';
 import { parseDataset, phrasingGroup } from '../rft/dataset.ts';
 import { type OutcomeCounts, countOutcomes } from '../rft/graders/grader.ts';
 import { multipleChoice } from '../rft/graders/multiple-choice.ts';
-import type { Policy } from '../rft/policy.ts';
+import type { AdapterName, Policy } from '../rft/policy.ts';
 import { encodePrompts, responseText } from '../rft/prompts.ts';
 import { passLevels } from '../rft/evaluate.ts';
 import { type Interval, mean, passAtK, wilson } from '../rft/statistics.ts';
 import { TASKS, taskById } from '../rft/tasks/registry.ts';
 import { nodeGpu } from './dawn.ts';
-import { readModelFolder, readQuestions } from './models.ts';
+import { readAdapter, readModelFolder, readQuestions } from './models.ts';
 
 export interface TaskAccuracy {
   readonly task: string;
@@ -35,6 +35,8 @@ export interface EvaluationOptions {
   /** 0 is greedy. */
   readonly temperature: number;
   readonly seed: number;
+  /** A loaded adapter; the bare base without one. */
+  readonly adapter?: AdapterName | undefined;
 }
 
 export async function evaluateTask(policy: Policy, task: string, options: EvaluationOptions): Promise<TaskAccuracy> {
@@ -43,7 +45,7 @@ export async function evaluateTask(policy: Policy, task: string, options: Evalua
   const prompts = encodePrompts(policy, questions).flatMap((prompt) => Array.from({ length: options.samples }, () => prompt));
   const generations = await policy.generate({
     prompts,
-    adapter: 'base',
+    adapter: options.adapter ?? 'base',
     sampling: { temperature: options.temperature, top_k: 0, top_p: 1, max_new_tokens: 128 },
     seed: Seed.of(options.seed).derive('eval').derive(task),
   });
@@ -85,13 +87,16 @@ export async function evaluateModel(args: readonly string[]): Promise<number> {
       temperature: { type: 'string', default: '0.6' },
       seed: { type: 'string', default: '1' },
       backend: { type: 'string', default: 'webgpu' },
+      adapter: { type: 'string' },
     },
   });
   const tasks = values.task === 'all' ? TASKS.map(({ id }) => id) : values.task.split(',').map((id) => taskById(id).id);
   const backend = values.backend === 'cpu' ? 'cpu' : 'webgpu';
   const gpu = backend === 'cpu' ? undefined : await nodeGpu();
   const policy = await openPolicy(values.model, await readModelFolder(values.model), { backend, gpu });
+  if (values.adapter !== undefined) await policy.loadAdapter(values.adapter, await readAdapter(values.model, values.adapter));
   const options = {
+    adapter: values.adapter,
     questions: Number(values.n),
     samples: Number(values.samples),
     temperature: Number(values.temperature),

@@ -39,7 +39,10 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     summary: 'Training questions nearest to a text: lab similar --question TEXT [--task T4] [--n 3] [--embedder minilm|NAME|FOLDER].',
     run: similar,
   },
-  distill: { summary: 'Train a bundled model from scratch: lab distill pico|mini|nano|all [--max-minutes M].', run: distill },
+  distill: {
+    summary: 'Train bundled models and adapters: lab distill pico|mini|nano|teacher|foreign-teacher|rewriter|prm|all [--max-minutes M].',
+    run: distill,
+  },
   bench: { summary: 'Time a LoRA step, rollouts or kernels: lab bench train|rollout|kernels [--kernels] [--plain].', run: bench },
 };
 

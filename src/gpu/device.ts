@@ -24,6 +24,9 @@ export interface AdapterDescription {
 export const ALIGNMENT = 256;
 export const alignUp = (value: number, to = ALIGNMENT): number => Math.ceil(value / to) * to;
 
+export const isSoftware = ({ info }: GPUAdapter): boolean =>
+  info.isFallbackAdapter || /swiftshader|llvmpipe|lavapipe|basic render/i.test(`${info.vendor} ${info.architecture} ${info.description}`);
+
 export class Gpu {
   readonly pipelines: PipelineCache;
   readonly queue: GPUQueue;
@@ -82,9 +85,7 @@ export class Gpu {
       vendor: info.vendor,
       architecture: info.architecture,
       description: info.description,
-      software:
-        info.isFallbackAdapter ||
-        /swiftshader|llvmpipe|lavapipe|basic render/i.test(`${info.vendor} ${info.architecture} ${info.description}`),
+      software: isSoftware(adapter),
       features,
     });
   }

@@ -16,6 +16,11 @@ export interface PretrainState {
   readonly v: Float32Array<ArrayBuffer>;
 }
 
+interface StepOptions {
+  readonly taught?: boolean;
+  readonly signal?: AbortSignal | undefined;
+}
+
 export class Pretrainer {
   private constructor(
     private readonly engine: Engine,
@@ -35,9 +40,13 @@ export class Pretrainer {
     return this.role.optimizer.steps;
   }
 
-  /** One step on the negative log-likelihood of the responses, averaged over each sequence and then over sequences. */
-  step(sequences: readonly Sequence[], step: OptimizerStep, signal?: AbortSignal): Promise<SftMetrics> {
-    const batch = { sequences, loss_on: 'response', loss_aggregation: 'sequence', micro_batch: 0, teacher: this.teacher } as const;
+  /**
+   * One step on the negative log-likelihood of the responses, averaged over each sequence and then over sequences; `taught` by the
+   * teacher as well, unless there is none.
+   */
+  step(sequences: readonly Sequence[], step: OptimizerStep, { taught = true, signal }: StepOptions = {}): Promise<SftMetrics> {
+    const teacher = taught ? this.teacher : undefined;
+    const batch = { sequences, loss_on: 'response', loss_aggregation: 'sequence', micro_batch: 0, teacher } as const;
     return this.trainer.sftStep(batch, step, this.role, NO_DROPOUT, signal);
   }
 

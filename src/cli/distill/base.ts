@@ -89,8 +89,9 @@ export async function trainBase(gpu: Gpu, lanes: Lanes, training: BaseTraining):
     let reported = { steps: 0, seconds: 0 };
     while (reads(progress, recipe) || progress.since < recipe.steps) {
       const rate = rateOf(trainer.steps, progress, recipe);
-      const batch = drawBatch(seed, trainer.steps, progress.phase, corpus, recipe);
-      const metrics = await trainer.step(batch, { ...ADAM, learning_rate: rate, weight_decay: recipe.weight_decay });
+      const batch = drawBatch(seed, trainer.steps, corpus, { batch: recipe.batch, ...mixture(progress, recipe) });
+      const optimizer = { ...ADAM, learning_rate: rate, weight_decay: recipe.weight_decay };
+      const metrics = await trainer.step(batch, optimizer, { taught: !reads(progress, recipe) });
       const done = trainer.steps - firstStep;
       if (advance(progress, metrics.loss, recipe))
         log(`step ${trainer.steps}: ${(recipe.reading.phases[progress.phase - 1] ?? ['worked questions']).join(', ')}`);
@@ -124,6 +125,12 @@ export async function trainBase(gpu: Gpu, lanes: Lanes, training: BaseTraining):
 }
 
 const reads = ({ phase }: Progress, { reading }: Recipe): boolean => phase <= reading.phases.length;
+
+/** What a step's documents are drawn from. */
+function mixture({ phase, since }: Progress, { steps, reading }: Recipe) {
+  const [begin, end] = reading.share;
+  return { phase: reading.phases[phase - 1], share: begin + (end - begin) * Math.min(1, since / steps) };
+}
 
 /** Full rate through reading practice, after a warm-up; a cosine over the worked questions. */
 function rateOf(step: number, progress: Progress, recipe: Recipe): number {

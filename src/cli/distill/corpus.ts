@@ -52,15 +52,19 @@ export async function buildCorpus(
 }
 
 /**
- * The documents of one step: in reading practice those of the kinds of its phase (from 1) alone; after the last phase worked
- * questions, all from one bucket that is drawn by its share, among a share of reading practice.
+ * The documents of one step: in reading practice those of the kinds of its phase alone; without a phase worked questions, all from one
+ * bucket that is drawn by its share, among a `share` of reading practice.
  */
-export function drawBatch(seed: Seed, step: number, phase: number, corpus: Corpus, recipe: Recipe): Sequence[] {
+export function drawBatch(
+  seed: Seed,
+  step: number,
+  corpus: Corpus,
+  { batch, phase, share }: { readonly batch: number; readonly phase: readonly ReadingKind[] | undefined; readonly share: number },
+): Sequence[] {
   const rng = seed.derive('batch').derive(step).random();
   const { solutions, reading } = corpus;
   let rest = rng.int(solutions.reduce((sum, bucket) => sum + bucket.length, 0));
   const bucket = solutions.find((candidate) => (rest -= candidate.length) < 0)!;
-  const kinds = recipe.reading.phases[phase - 1] ?? READING_KINDS;
-  const share = phase > recipe.reading.phases.length ? recipe.reading.share : 1;
-  return Array.from({ length: recipe.batch }, () => rng.pick(share === 1 || rng.float() < share ? reading[rng.pick(kinds)] : bucket));
+  const kinds = phase ?? READING_KINDS;
+  return Array.from({ length: batch }, () => rng.pick(phase || rng.float() < share ? reading[rng.pick(kinds)] : bucket));
 }

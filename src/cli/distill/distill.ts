@@ -9,16 +9,19 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { InputError } from '../../base/errors.ts';
 import { Gpu } from '../../gpu/device.ts';
+import type { Lanes } from '../../gpu/lanes.ts';
 import { parameterCount, toHuggingFace } from '../../model/config.ts';
 import { bundledConfig } from '../../model/presets.ts';
-import { writeSafetensors } from '../../model/safetensors.ts';
+import { openPolicy } from '../../model/open.ts';
+import { parseSafetensors, writeSafetensors } from '../../model/safetensors.ts';
 import { chooseLanes } from '../../nn/gate.ts';
 import { nodeGpu } from '../dawn.ts';
-import { readTokenizer } from '../models.ts';
+import { readModelFolder, readTokenizer } from '../models.ts';
+import { trainAdapter } from './adapters.ts';
 import { type TrainedBase, trainBase } from './base.ts';
-import { modelCard } from './card.ts';
+import { accuracies, adapterCard, meanAccuracy, modelCard } from './card.ts';
 import { type Corpus, buildCorpus } from './corpus.ts';
-import { DISTILLED, type Recipe, recipeOf } from './recipes.ts';
+import { DISTILLED, type NamedRecipe, recipeOf } from './recipes.ts';
 
 const log = (line: string) => console.error(line);
 
@@ -36,49 +39,114 @@ export async function distill(args: readonly string[]): Promise<number> {
   });
   const names = positionals[0] === 'all' ? DISTILLED : positionals;
   if (names.length === 0) throw new InputError('No model is named.', `Name one of ${DISTILLED.join(', ')}, or all.`);
-  const recipes = names.map((name) => {
+  const recipes = names.map((name): NamedRecipe => {
     const recipe = recipeOf(name);
-    return { ...recipe, name, steps: Number(flags.steps ?? recipe.steps), documents: Number(flags.documents ?? recipe.documents) };
+    return { ...recipe, steps: Number(flags.steps ?? recipe.steps), documents: Number(flags.documents ?? recipe.documents) };
   });
-  const text = await readTokenizer();
-  const gpu = await Gpu.open(await nodeGpu());
-  const { lanes } = await chooseLanes(gpu);
   const started = performance.now();
-  let corpus: { of: string; documents: Corpus } | undefined;
+  const minutesLeft = () => Number(flags['max-minutes']) - (performance.now() - started) / 60_000;
+  const workshop: Workshop = {
+    gpu: await Gpu.open(await nodeGpu()),
+    text: await readTokenizer(),
+    out: flags.out,
+    cache: flags.cache,
+    minutesLeft,
+  };
   for (const recipe of recipes) {
-    const of = JSON.stringify([recipe.tasks.map(({ id }) => id), recipe.seed, recipe.documents]);
-    if (corpus?.of !== of) corpus = { of, documents: await buildCorpus(recipe, text.tokenizer, log) };
-    const checkpoint = join(flags.cache, `${recipe.name}-${recipe.steps}.safetensors`);
-    const trained = await trainBase(gpu, lanes, {
-      name: recipe.name,
-      recipe,
-      corpus: corpus.documents,
-      tokenizer: text.tokenizer,
-      teacher: recipe.teacher && folderOf(recipe.teacher.model, flags.out),
-      checkpoint,
-      maxMinutes: Number(flags['max-minutes']) - (performance.now() - started) / 60_000,
-      log,
-    });
-    if (!trained) return 0;
-    await writeBase(join(flags.out, recipe.name), recipe, trained, text, { gpu, lanes });
-    await rm(checkpoint, { force: true });
+    // What `all` made before it was cut off is not made again.
+    const done = join(flags.cache, `${recipe.name}.done`);
+    if (positionals[0] === 'all' && existsSync(done)) continue;
+    const finished = recipe.is === 'base' ? await makeBase(recipe, workshop) : await makeAdapter(recipe, workshop);
+    if (!finished) return 0;
+    await mkdir(flags.cache, { recursive: true });
+    await writeFile(done, '');
   }
-  gpu.destroy();
+  for (const { name } of recipes) await rm(join(flags.cache, `${name}.done`), { force: true });
+  workshop.gpu.destroy();
   return 0;
 }
 
-/** A model made in the same place, else the bundled one. */
-const folderOf = (name: string, out: string): string => (existsSync(join(out, name)) ? join(out, name) : join('models', name));
+interface Workshop {
+  readonly gpu: Gpu;
+  readonly text: Awaited<ReturnType<typeof readTokenizer>>;
+  readonly out: string;
+  readonly cache: string;
+  readonly minutesLeft: () => number;
+}
 
-async function writeBase(
-  out: string,
-  recipe: Recipe & { readonly name: string },
-  trained: TrainedBase,
-  { tokenizer, texts }: Awaited<ReturnType<typeof readTokenizer>>,
-  { gpu, lanes }: { gpu: Gpu; lanes: Readonly<Record<string, string>> },
-): Promise<void> {
+type BaseRecipe = NamedRecipe & { readonly is: 'base' };
+
+let built: { readonly of: string; readonly corpus: Corpus } | undefined;
+
+/** The corpus of a recipe; the last one is kept, for models that share it. */
+async function corpusOf(recipe: BaseRecipe, { text }: Workshop): Promise<Corpus> {
+  const of = JSON.stringify([recipe.tasks.map(({ id }) => id), recipe.seed, recipe.documents]);
+  if (built?.of !== of) built = { of, corpus: await buildCorpus(recipe, text.tokenizer, log) };
+  return built.corpus;
+}
+
+/** False when the time ran out. A model with a teacher is trained without it first, for its card to compare. */
+async function makeBase(recipe: BaseRecipe, workshop: Workshop): Promise<boolean> {
+  const { teacher, ...alone } = recipe;
+  let untaught: number | undefined;
+  if (teacher) {
+    const scratch = join(workshop.cache, `${recipe.name}-untaught`);
+    if (!existsSync(join(scratch, 'model.safetensors')) && !(await trainInto(scratch, alone, workshop))) return false;
+    untaught = meanAccuracy(await accuracies(scratch, recipe.tasks, () => {}));
+    log(`${recipe.name} without its teacher: ${untaught.toFixed(3)}`);
+  }
+  const out = join(workshop.out, recipe.name);
+  const trained = await trainInto(out, recipe, workshop);
+  if (!trained) return false;
+  const { gpu } = workshop;
+  const card = await modelCard({
+    folder: out,
+    name: recipe.name,
+    tasks: recipe.tasks,
+    facts: {
+      seed: recipe.seed,
+      batch: recipe.batch,
+      documents: recipe.documents,
+      learning_rate: recipe.learning_rate,
+      adapter: gpu.adapter.description || `${gpu.adapter.vendor} ${gpu.adapter.architecture}`,
+      ...trained,
+    },
+    untaught,
+    log,
+  });
+  await writeFile(join(out, 'README.md'), card);
+  await rm(join(workshop.cache, `${recipe.name}-untaught`), { recursive: true, force: true });
+  log(`wrote ${out}`);
+  return true;
+}
+
+type Trained = Pick<TrainedBase, 'final_loss' | 'steps' | 'seconds' | 'resumed'> & {
+  readonly parameters: number;
+  readonly sha256: string;
+  readonly lanes: Lanes;
+};
+
+/** Trains a base and writes its folder but for the card; undefined when the time ran out. */
+async function trainInto(out: string, recipe: BaseRecipe, { gpu, text, out: models, cache, minutesLeft }: Workshop) {
+  const { tokenizer, texts } = text;
+  const corpus = await corpusOf(recipe, { gpu, text, out: models, cache, minutesLeft });
+  const { lanes } = await chooseLanes(gpu);
+  const taught = recipe.teacher ? 'taught' : 'alone';
+  const checkpoint = join(cache, `${recipe.name}-${taught}-${recipe.steps}.safetensors`);
+  const trained = await trainBase(gpu, lanes, {
+    name: recipe.name,
+    recipe,
+    corpus,
+    tokenizer,
+    teacher: recipe.teacher && folderOf(recipe.teacher.model, models),
+    checkpoint,
+    maxMinutes: minutesLeft(),
+    log,
+  });
+  if (!trained) return undefined;
+  const { tensors, ...facts } = trained;
   const config = bundledConfig(recipe.name, tokenizer.vocabSize, { eos: tokenizer.eosId, pad: tokenizer.padId });
-  const weights = writeSafetensors(trained.tensors, { dtype: 'F16', metadata: { format: 'pt' } });
+  const weights = writeSafetensors(tensors, { dtype: 'F16', metadata: { format: 'pt' } });
   await mkdir(out, { recursive: true });
   await Promise.all([
     writeFile(join(out, 'model.safetensors'), weights),
@@ -86,23 +154,40 @@ async function writeBase(
     writeFile(join(out, 'tokenizer.json'), texts.tokenizer),
     writeFile(join(out, 'tokenizer_config.json'), texts.tokenizerConfig),
   ]);
-  const card = await modelCard({
-    folder: out,
-    name: recipe.name,
-    tasks: recipe.tasks,
-    facts: {
-      parameters: parameterCount(config),
-      sha256: createHash('sha256').update(weights).digest('hex'),
-      seed: recipe.seed,
-      batch: recipe.batch,
-      documents: recipe.documents,
-      learning_rate: recipe.learning_rate,
-      adapter: gpu.adapter.description || `${gpu.adapter.vendor} ${gpu.adapter.architecture}`,
-      lanes,
-      ...trained,
-    },
-    log,
-  });
-  await writeFile(join(out, 'README.md'), card);
-  log(`wrote ${out}`);
+  await rm(checkpoint, { force: true });
+  return { ...facts, parameters: parameterCount(config), sha256: sha256(weights), lanes } satisfies Trained;
 }
+
+/** An adapter takes less than a minute, so one that is cut off starts again. */
+async function makeAdapter(recipe: NamedRecipe & { readonly is: 'adapter' }, { gpu, out, minutesLeft }: Workshop): Promise<boolean> {
+  if (minutesLeft() <= 0) {
+    log(`${recipe.name} is left: the time is up; the same command goes on from there`);
+    return false;
+  }
+  const base = folderOf(recipe.base, out);
+  log(`${recipe.name}: rank ${recipe.rank} over ${base}`);
+  const policy = await openPolicy(recipe.base, await readModelFolder(base), { backend: 'webgpu', gpu: await nodeGpu() });
+  try {
+    const { files, ...facts } = await trainAdapter(policy, recipe, log);
+    const weights = inHalves(files['adapter_model.safetensors']);
+    const written = { ...files, 'adapter_model.safetensors': weights };
+    await policy.loadAdapter(recipe.name, written);
+    const folder = join(out, recipe.base, 'adapters', recipe.name);
+    await mkdir(folder, { recursive: true });
+    for (const [name, content] of Object.entries(written)) await writeFile(join(folder, name), content);
+    const adapter = gpu.adapter.description || `${gpu.adapter.vendor} ${gpu.adapter.architecture}`;
+    await writeFile(join(folder, 'README.md'), await adapterCard(policy, { recipe, adapter, sha256: sha256(weights), ...facts }, log));
+    log(`wrote ${folder}`);
+    return true;
+  } finally {
+    await policy.dispose();
+  }
+}
+
+const inHalves = (file: Uint8Array): Uint8Array =>
+  writeSafetensors(parseSafetensors(file, 'the adapter'), { dtype: 'F16', metadata: { format: 'pt' } });
+
+const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
+
+/** A model made in the same place, else the bundled one. */
+const folderOf = (name: string, out: string): string => (existsSync(join(out, name)) ? join(out, name) : join('models', name));

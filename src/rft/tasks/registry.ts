@@ -25,6 +25,14 @@ export const TASKS: readonly Task[] = [
 /** The tasks with the shortest texts, which the smallest model learns. */
 export const PICO_TASKS: readonly Task[] = [moleculeStructurePrediction, highSchoolPhysicsCalculation];
 
+/** Those that a model of half a million parameters learns well beside each other. */
+export const NANO_TASKS: readonly Task[] = [
+  retrosynthesis,
+  moleculeStructurePrediction,
+  highSchoolPhysicsCalculation,
+  diffusionRateAnalysis,
+];
+
 export function taskById(id: string): Task {
   const task = TASKS.find((candidate) => candidate.id === id);
   if (!task) throw new InputError(`There is no task "${id}"`, `Choose one of ${TASKS.map(({ id }) => id).join(', ')}.`);
