@@ -6,6 +6,7 @@ import { InputError } from '../base/errors.ts';
 import type { FolderFile, ModelFolder } from '../model/folder.ts';
 import { loadTokenizer } from '../model/tokenizer.ts';
 import { type ImportOptions, type ImportResult, importQuestions } from '../rft/import/import.ts';
+import type { NeededAdapter } from '../rft/adapters.ts';
 import type { AdapterExport, AdapterName, Tokenizer } from '../rft/policy.ts';
 
 async function file(path: string, remedy: string): Promise<Buffer> {
@@ -37,11 +38,22 @@ export async function readModelFolder(name: string): Promise<ModelFolder> {
   return folder;
 }
 
-/** A frozen adapter of a base, from its folder adapters/. */
-export async function readAdapter(model: string, adapter: AdapterName): Promise<AdapterExport> {
+/** Where a base keeps its frozen adapters, a folder for each. */
+function adaptersFolder(model: string): string {
   const bundled = join('models', model);
-  const folder = join(existsSync(bundled) ? bundled : model, 'adapters', adapter);
-  const part = (name: string) => file(join(folder, name), `Choose an adapter that lies in ${dirname(folder)}, or leave prm.model empty.`);
+  return join(existsSync(bundled) ? bundled : model, 'adapters');
+}
+
+/** Names of the frozen adapters that a base comes with. */
+export async function adaptersOf(model: string): Promise<AdapterName[]> {
+  const folder = adaptersFolder(model);
+  return existsSync(folder) ? readdir(folder) : [];
+}
+
+/** A frozen adapter of a base, from its folder adapters/. */
+export async function readAdapter(model: string, { name: adapter, setting, without }: NeededAdapter): Promise<AdapterExport> {
+  const folder = join(adaptersFolder(model), adapter);
+  const part = (name: string) => file(join(folder, name), `Name one in ${setting} that lies in ${dirname(folder)}, or ${without}.`);
   return {
     'adapter_config.json': (await part('adapter_config.json')).toString('utf8'),
     'adapter_model.safetensors': Uint8Array.from(await part('adapter_model.safetensors')),

@@ -16,18 +16,18 @@ import { memoryNeeded, runSizes } from '../model/memory.ts';
 import { inspectModel, openPolicy } from '../model/open.ts';
 import { readPeftAdapter } from '../model/peft.ts';
 import { parseNotebook } from '../notebook/schema.ts';
+import { loadNeededAdapters, neededAdapters } from '../rft/adapters.ts';
 import { type Config, setPaths } from '../rft/config.ts';
 import { parseDataset } from '../rft/dataset.ts';
 import type { RunEvent } from '../rft/events.ts';
 import type { PipelineData } from '../rft/pipeline.ts';
 import type { Policy } from '../rft/policy.ts';
-import { presetNames, withPreset } from '../rft/presets.ts';
+import { PRESET_JUDGE, presetNames, presets, withPreset } from '../rft/presets.ts';
 import { runWithRecovery } from '../rft/recovery.ts';
 import { longestComposed } from '../rft/retrieve/compose.ts';
-import { loadNeededAdapters, neededAdapters } from '../rft/reward/judge.ts';
 import { nodeGpu } from './dawn.ts';
 import { openMiniLm } from './minilm.ts';
-import { readAdapter, readModelFolder, readOwn, readQuestions, readText } from './models.ts';
+import { adaptersOf, readAdapter, readModelFolder, readOwn, readQuestions, readText } from './models.ts';
 
 export async function run(args: readonly string[]): Promise<number> {
   const { positionals, values } = parseArgs({
@@ -55,7 +55,7 @@ export async function run(args: readonly string[]): Promise<number> {
     ...(values.train === undefined ? [] : [`data.file=${basename(values.train)}`]),
     ...values.set,
   ];
-  const config = configOf(await readText(path), path, values.preset, settings);
+  const config = await configOf(await readText(path), path, values.preset, settings);
   const data = await questionsOf(config, values.train, values.test);
   const folder = await readModelFolder(config.model);
   const { backend } = values;
@@ -63,7 +63,7 @@ export async function run(args: readonly string[]): Promise<number> {
   let policy: Policy | undefined;
   const open = async () => {
     policy = await openPolicy(config.model, folder, backend === 'cpu' ? { backend } : { backend, gpu: await nodeGpu() });
-    await loadNeededAdapters(policy, config, (name) => readAdapter(config.model, name));
+    await loadNeededAdapters(policy, config, (adapter) => readAdapter(config.model, adapter));
     return policy;
   };
 
@@ -105,9 +105,9 @@ async function sayMemory(config: Config, folder: ModelFolder, { train, test }: P
   const context = model.config.max_position_embeddings;
   const prompt = longestComposed(config, model.tokenizer, context, [...train.questions, ...test.questions]);
   const frozen = [];
-  for (const name of neededAdapters(config)) {
-    const adapter = readPeftAdapter(await readAdapter(config.model, name), model.config);
-    frozen.push({ rank: adapter.config.rank, value_head: adapter.head !== undefined });
+  for (const adapter of neededAdapters(config)) {
+    const { config: lora, head } = readPeftAdapter(await readAdapter(config.model, adapter), model.config);
+    frozen.push({ rank: lora.rank, value_head: head !== undefined });
   }
   const sizes = { ...runSizes(config, prompt, { train: train.questions.length, test: test.questions.length }), frozen };
   const { total, weights, adapters, kv_cache, activations } = memoryNeeded(model.config, sizes, gpu.adapter);
@@ -118,7 +118,7 @@ async function sayMemory(config: Config, folder: ModelFolder, { train, test }: P
   process.stderr.write(`${config.model} needs up to ${formatBytes(total)} of GPU memory: ${parts.join(', ')}\n`);
 }
 
-function configOf(text: string, path: string, preset: string | undefined, settings: readonly string[]): Config {
+async function configOf(text: string, path: string, preset: string | undefined, settings: readonly string[]): Promise<Config> {
   let json: unknown;
   try {
     json = JSON.parse(text);
@@ -133,7 +133,12 @@ function configOf(text: string, path: string, preset: string | undefined, settin
   const { config } = parseNotebook(json);
   const name = presetNames.find((known) => known === preset);
   if (preset !== undefined && !name) throw new InputError(`There is no preset ${preset}.`, `Use one of ${presetNames.join(', ')}.`);
-  return setPaths(name ? withPreset(config, name) : config, pairs);
+  if (!name) return setPaths(config, pairs);
+  const model = pairs.findLast(([setting]) => setting === 'model')?.[1] ?? config.model;
+  const adapters = await adaptersOf(model);
+  if (presets[name].judged && !adapters.includes(PRESET_JUDGE))
+    process.stderr.write(`preset ${name}: ${model} comes with no adapter ${PRESET_JUDGE}, so the reward is the outcome alone\n`);
+  return setPaths(withPreset(config, name, adapters), pairs);
 }
 
 /** One line per thing worth knowing, on stderr. */

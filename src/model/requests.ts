@@ -1,6 +1,7 @@
 /** Checks and cuts that every Policy applies to what it is asked. */
 import { InputError, shown } from '../base/errors.ts';
 import {
+  ADAPTER_NAME,
   type AdapterName,
   type GenerateRequest,
   type PolicyCheckpoint,
@@ -75,7 +76,7 @@ export function checkRewards({ sequences, rewards, token_rewards }: PpoBatch): v
 
 /** @throws InputError for a name that a frozen adapter can't have. */
 export function checkAdapterName(name: AdapterName): void {
-  if (/^[a-z][a-z0-9-]{0,63}$/.test(name) && !RESERVED_ADAPTERS.includes(name)) return;
+  if (ADAPTER_NAME.test(name) && !RESERVED_ADAPTERS.includes(name)) return;
   throw new InputError(
     `A frozen adapter can't be called ${shown(name)}.`,
     `Use at most 64 lower-case letters, digits and dashes, a letter first, and none of ${RESERVED_ADAPTERS.join(', ')}.`,

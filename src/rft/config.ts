@@ -9,7 +9,7 @@ import { algorithmNames, algorithms } from './algorithms/registry.ts';
 import { type FieldInfo, type FieldKind, choice, choices, integer, number, text, toggle } from './fields.ts';
 import { outcomeRules } from './graders/outcome-reward.ts';
 import { graderNames, graderOptionsSchema } from './graders/registry.ts';
-import { LORA_TARGETS } from './policy.ts';
+import { ADAPTER_NAME, LORA_TARGETS } from './policy.ts';
 import { AGGREGATIONS } from './reward/aggregation.ts';
 import { CREDITS } from './reward/credit.ts';
 import { NORMALISATIONS, type Normalisation } from './reward/normalisation.ts';
@@ -41,7 +41,8 @@ const sections = {
   }),
   augment: v.strictObject({
     enabled: toggle(false, { title: 'Augmentation', description: 'Rewrite each training question into other wordings and shuffle their options (the paper’s DA).', paper: 'on', released: 'not released' }),
-    rewriter: choice(['template', 'adapter', 'endpoint'], 'template', { title: 'Rewriter', description: 'template: the task’s own wordings, an oracle for generated questions; adapter: the bundled rewriter; endpoint: a chat model behind an OpenAI-compatible address.', paper: 'GPT-4o-mini' }),
+    rewriter: choice(['template', 'adapter', 'endpoint'], 'template', { title: 'Rewriter', description: 'template: the task’s own wordings, an oracle for generated questions; adapter: an adapter of the model that learned to; endpoint: a chat model behind an OpenAI-compatible address.', paper: 'GPT-4o-mini' }),
+    adapter: text('rewriter', { title: 'Adapter that rewrites', description: 'Name of an adapter that comes with the model; used by the rewriter adapter.', pattern: ADAPTER_NAME, rule: 'the name of an adapter: at most 64 lower-case letters, digits and dashes, a letter first' }),
     variants: integer(5, { title: 'Variations', description: 'Wordings made of each question; the original is kept besides.', min: 1, max: 5, paper: 5 }),
     shuffle_options: toggle(true, { title: 'Shuffle options', description: 'Each variation gets its options in an order of its own, and the key follows.', paper: 'on' }),
     use_in: choice(['rl', 'sft', 'both'], 'rl', { title: 'Use in', description: 'Which training uses the variations; synthesis belongs to SFT.', paper: 'rl' }),
@@ -54,7 +55,7 @@ const sections = {
     max_tries: integer(64, { title: 'Tries per question', description: 'Rejection sampling gives up on a question after this many responses.', min: 1, max: 1024, paper: 64 }),
     tries_per_batch: integer(4, { title: 'Tries per batch', description: 'Responses drawn at once for every open question.', min: 1, max: 64 }),
     paths: integer(1, { title: 'Solutions per question', description: 'Right responses with different steps that are kept of a question; the search ends with them.', min: 1, max: 64, paper: 1 }),
-    source: text('self', { title: 'Teacher', description: 'Who answers the training questions: self, the model that is to be trained, or the name of an adapter over it.', pattern: /^[a-z][a-z0-9_-]{0,63}$/, rule: 'self, or the name of an adapter: at most 64 lower-case letters, digits, dashes or underscores, a letter first', paper: 'self; SFT+: QwQ-32B-Preview' }),
+    source: text('self', { title: 'Teacher', description: 'Who answers the training questions: self, the model that is to be trained, or the name of an adapter that comes with it, e.g. teacher.', pattern: ADAPTER_NAME, rule: 'self, or the name of an adapter: at most 64 lower-case letters, digits and dashes, a letter first', paper: 'self; SFT+: QwQ-32B-Preview' }),
     source_share: number(1, { title: 'Share of the teacher', description: 'Share of the questions that the teacher answers; the model itself answers the others.', min: 0, max: 1, paper: 1 }),
     temperature: number(0.6, { title: 'Temperature', description: 'Sampling temperature of whoever answers.', min: 0.01, max: 5, paper: 0.6 }),
     max_new_tokens: integer(192, { title: 'Response length', description: 'Longest response.', unit: 'tokens', min: 1, max: 32_768, paper: 2048 }),
@@ -121,7 +122,7 @@ const sections = {
     ...optimizer({ beta2: 0.95, warmup: 0.03, minLr: 0.1 }),
   }),
   prm: v.strictObject({
-    model: text('', { title: 'Process reward model', description: 'Name of a bundled adapter that scores the steps of every rollout; empty for none. With a weight of the outcome of 1 it only watches.', pattern: /^([a-z][a-z0-9-]{0,63})?$/, rule: 'empty, or a name of at most 64 lower-case letters, digits and dashes', paper: 'Skywork-o1-Open-PRM-Qwen-2.5-7B' }),
+    model: text('', { title: 'Process reward model', description: 'Name of an adapter that comes with the model and scores the steps of every rollout; empty for none. With a weight of the outcome of 1 it only watches.', pattern: /^([a-z][a-z0-9-]{0,63})?$/, rule: 'empty, or a name of at most 64 lower-case letters, digits and dashes', paper: 'Skywork-o1-Open-PRM-Qwen-2.5-7B' }),
     aggregation: choice(AGGREGATIONS, 'mean', { title: 'Aggregation', description: 'How the scores of a response’s steps become one; 0 without steps.', released: 'mean' }),
     temperature: number(0.1, { title: 'Soft minimum temperature', description: 'Of the soft minimum and the min-form credit: near 0 the minimum, large the mean.', min: 0.001, max: 100 }),
     final_answer: toggle(false, { title: 'Score the final answer', description: 'Count the answer line as one more step.', paper: 'off', released: 'on' }),

@@ -17,7 +17,7 @@ import { type DatasetRecord, type ProgressEvent, type RunEvent, STAGES, type Sta
 import { checkQuestions } from './graders/grader.ts';
 import { makeGrader } from './graders/registry.ts';
 import type { Embedder } from './embedder.ts';
-import type { AdapterName, Policy } from './policy.ts';
+import type { Policy } from './policy.ts';
 import { ppo } from './ppo.ts';
 import { checkPrm } from './reward/judge.ts';
 import { PromptComposer, type Solutions } from './retrieve/compose.ts';
@@ -40,8 +40,6 @@ export interface PipelineOptions {
   readonly appVersion?: string;
   /** Key of the endpoint that rewrites; it goes to the endpoint and nowhere else. */
   readonly endpointKey?: string;
-  /** Name under which the policy holds the adapter that rewrites. */
-  readonly rewriterAdapter?: AdapterName;
   /** all-MiniLM-L6-v2, for examples in context by `icl.embedder` minilm. The run disposes of it. */
   readonly openEmbedder?: () => Promise<Embedder>;
   /** Live progress inside one call of the policy; no part of the stream. */
@@ -203,19 +201,15 @@ function solutionsOf(policy: Policy, synthesis: SynthesisState | undefined): Sol
 }
 
 /** @throws InputError for questions without templates, an adapter that is not there, or an address or a key that can't be one. */
-function makeRewriter(
-  policy: Policy,
-  config: Config['augment'],
-  train: Dataset,
-  { endpointKey, rewriterAdapter }: PipelineOptions,
-): Rewriter {
-  const { rewriter, endpoint_url: url, endpoint_model: model, temperature, max_new_tokens } = config;
+function makeRewriter(policy: Policy, config: Config['augment'], train: Dataset, { endpointKey }: PipelineOptions): Rewriter {
+  const { rewriter, adapter, endpoint_url: url, endpoint_model: model, temperature, max_new_tokens } = config;
   if (rewriter === 'endpoint') return new EndpointRewriter({ url, model, key: endpointKey, temperature, max_new_tokens });
   if (rewriter === 'template') return new TemplateRewriter(train.questions);
-  if (rewriterAdapter !== undefined) return new PolicyRewriter(policy, rewriterAdapter, { temperature, max_new_tokens });
+  if (policy.frozenAdapters().some(({ name }) => name === adapter))
+    return new PolicyRewriter(policy, adapter, { temperature, max_new_tokens });
   throw new InputError(
-    `${policy.info.model} has no adapter that rewrites questions.`,
-    'Set augment.rewriter to template or endpoint, or turn augmentation off.',
+    `${policy.info.model} has no adapter ${adapter} loaded that rewrites questions.`,
+    'Load it before the run, set augment.rewriter to template or endpoint, or turn augmentation off.',
   );
 }
 

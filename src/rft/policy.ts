@@ -40,6 +40,9 @@ export interface PolicyInfo {
  */
 export type AdapterName = string;
 
+/** What a frozen adapter may be called, save what the policy calls its own. */
+export const ADAPTER_NAME = /^[a-z][a-z0-9-]{0,63}$/;
+
 /** Names that the policy gives out itself. */
 export const RESERVED_ADAPTERS: readonly AdapterName[] = ['base', 'policy', 'reference', 'critic'];
 

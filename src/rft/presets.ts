@@ -8,6 +8,7 @@
  * Numbers that the quoted text leaves open stay at the defaults.
  */
 import { type Config, type PartialConfig, configDifferences, resolveConfig } from './config.ts';
+import type { AdapterName } from './policy.ts';
 
 interface Preset {
   readonly title: string;
@@ -15,7 +16,12 @@ interface Preset {
   /** What is quoted, or why it differs from what is quoted, beyond the two rules. */
   readonly notes: string;
   readonly config: PartialConfig;
+  /** Laid over that where the model comes with the adapter PRESET_JUDGE; without it, R is the outcome alone. */
+  readonly judged?: PartialConfig;
 }
+
+/** A process reward model by this name is what presets with a process reward need. */
+export const PRESET_JUDGE: AdapterName = 'prm';
 
 export const presetNames = ['paper', 'repo', 'modern'] as const;
 export type PresetName = (typeof presetNames)[number];
@@ -25,7 +31,7 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
     title: 'As in the paper',
     summary: 'arXiv 2412.16849, sections 3.2 and 3.3: self-synthesis, SFT on responses, PPO with a critic at temperature 0.6.',
     notes:
-      'R = outcome alone: the paper adds 0.3 of a process reward. Its rollouts per update are not given. Its 600 RL questions are 100 and their rewrites.',
+      'R = 0.7 outcome + 0.3 process where the model comes with a process reward model (adapter prm), and the outcome alone where it doesn’t; which aggregation the paper used it does not say, so f is the released code’s mean. Its rollouts per update are not given. Its 600 RL questions are 100 and their rewrites.',
     config: {
       lora: { rank: 4 },
       synthesis: { max_tries: 64, temperature: 0.6, max_new_tokens: 256, fallback_bare_answer: true },
@@ -48,13 +54,17 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
       },
       evaluation: { samples_per_question: 3, temperature: 0.6, max_new_tokens: 256 },
     },
+    judged: {
+      ppo: { alpha: 0.7 },
+      prm: { model: PRESET_JUDGE, aggregation: 'mean', final_answer: false, credit: 'terminal' },
+    },
   },
   repo: {
     title: 'As released',
     summary:
       'The OpenRFT repository: loss on the whole sequence, one sample per question at temperature 1, 0.1 for anything that is not right.',
     notes:
-      'Six passes over 100 questions in rounds of 20 are 30 updates. The released SFT stops within its 10 warm-up steps: with batches of 256, 8 epochs are 8 steps. One adapter goes through both stages here, so its rank is that of RL, 4 (the SFT script’s is 2). No process reward.',
+      'Six passes over 100 questions in rounds of 20 are 30 updates. The released SFT stops within its 10 warm-up steps: with batches of 256, 8 epochs are 8 steps. One adapter goes through both stages here, so its rank is that of RL, 4 (the SFT script’s is 2). R = 0.7 outcome + 0.3 mean process, the answer line counted as a step, where the model comes with a process reward model (adapter prm); the outcome alone where it doesn’t.',
     config: {
       lora: { rank: 4, alpha: 16, dropout: 0.1 },
       synthesis: { max_new_tokens: 256 },
@@ -82,6 +92,10 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
       },
       evaluation: { samples_per_question: 3, temperature: 0.6, max_new_tokens: 256 },
     },
+    judged: {
+      ppo: { alpha: 0.7 },
+      prm: { model: PRESET_JUDGE, aggregation: 'mean', final_answer: true, credit: 'terminal' },
+    },
   },
   modern: {
     title: 'As of 2025',
@@ -104,12 +118,14 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
   },
 };
 
-/** A config with a preset laid over it; settings that the preset leaves open stay. */
-export function withPreset(config: Config, name: PresetName): Config {
-  const differences = configDifferences(config) as Record<string, object | undefined>;
-  const sections = Object.entries(presets[name].config).map(([section, settings]) => [
-    section,
-    { ...differences[section], ...(settings as object) },
-  ]);
-  return resolveConfig({ ...differences, ...(Object.fromEntries(sections) as PartialConfig) });
+/**
+ * A config with a preset laid over it; settings that the preset leaves open stay.
+ * @param adapters that the config's model comes with.
+ */
+export function withPreset(config: Config, name: PresetName, adapters: readonly AdapterName[]): Config {
+  const { config: quoted, judged } = presets[name];
+  const laid = configDifferences(config) as Record<string, object | undefined>;
+  for (const layer of judged && adapters.includes(PRESET_JUDGE) ? [quoted, judged] : [quoted])
+    for (const [section, settings] of Object.entries(layer)) laid[section] = { ...laid[section], ...(settings as object) };
+  return resolveConfig(laid);
 }

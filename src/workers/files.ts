@@ -1,7 +1,8 @@
 /** A model's files: bundled ones come from the folder that the page lies in, a reader's own from his disk. */
 import { InputError } from '../base/errors.ts';
 import { type ModelFolder, blobFile } from '../model/folder.ts';
-import type { AdapterExport, AdapterName } from '../rft/policy.ts';
+import type { NeededAdapter } from '../rft/adapters.ts';
+import type { AdapterExport } from '../rft/policy.ts';
 import { download } from './download.ts';
 import type { DownloadStore } from './download-store.ts';
 import { type BundledModel, fetchManifest } from './manifest.ts';
@@ -38,7 +39,7 @@ export const fetchTextSide = (model: Bundled, store: DownloadStore): Promise<Mod
  */
 export async function fetchAdapter(
   model: Bundled,
-  adapter: AdapterName,
+  { name: adapter, setting, without }: NeededAdapter,
   store: DownloadStore,
   onProgress: (message: LoadingMessage) => void,
   signal?: AbortSignal,
@@ -47,7 +48,10 @@ export async function fetchAdapter(
   const found = adapters.find(({ name }) => name === adapter);
   if (!found) {
     const names = adapters.map(({ name }) => name).join(', ') || 'none';
-    throw new InputError(`${model.name} has no adapter ${adapter}.`, `Choose one that is bundled with it (${names}), or another model.`);
+    throw new InputError(
+      `${model.name} has no adapter ${adapter}.`,
+      `Name one in ${setting} that is bundled with it (${names}), or ${without}.`,
+    );
   }
   const folder = `models/${model.name}/adapters/${adapter}`;
   const files = await downloadAll(found.files, new URL(`${folder}/`, model.base), store, onProgress, signal);

@@ -8,11 +8,11 @@ import type { ModelFolder } from '../model/folder.ts';
 import { checkRegions, memoryNeeded, runSizes } from '../model/memory.ts';
 import { inspectModel, openPolicy } from '../model/open.ts';
 import { encodeCheckpoint, decodeCheckpoint } from '../rft/checkpoint.ts';
+import { type NeededAdapter, loadNeededAdapters } from '../rft/adapters.ts';
 import { parseDataset } from '../rft/dataset.ts';
 import { PolicyEmbedder } from '../rft/embedder.ts';
 import type { ProgressEvent, RunEvent } from '../rft/events.ts';
 import type { Policy } from '../rft/policy.ts';
-import { loadNeededAdapters } from '../rft/reward/judge.ts';
 import { runWithRecovery } from '../rft/recovery.ts';
 import { longestComposed } from '../rft/retrieve/compose.ts';
 import { type Answer, answer } from './answer.ts';
@@ -129,7 +129,7 @@ export class Trainer implements TrainerApi {
       const open = async () => {
         this.policy = loaded ?? (await this.openPolicy(this.model));
         loaded = undefined;
-        await loadNeededAdapters(this.policy, config, (name) => this.fetchAdapter(name));
+        await loadNeededAdapters(this.policy, config, (adapter) => this.fetchAdapter(adapter));
         return this.policy;
       };
       const outbox = new Outbox(
@@ -255,12 +255,12 @@ export class Trainer implements TrainerApi {
     return openPolicy(request.name, folder, { ...options, backend: request.backend, gpu: this.tap.gpu });
   }
 
-  private fetchAdapter(name: string): Promise<AdapterExport> {
+  private fetchAdapter(adapter: NeededAdapter): Promise<AdapterExport> {
     const { request } = this.model!; // Whoever asks has opened a policy of it.
-    if (!request.files) return fetchAdapter(request, name, this.downloads, (message) => this.post(message));
+    if (!request.files) return fetchAdapter(request, adapter, this.downloads, (message) => this.post(message));
     throw new InputError(
-      `${request.name} is a model of your own, and the adapter ${name} belongs to a bundled one.`,
-      'Leave prm.model empty and set ppo.alpha to 1, or choose a bundled model.',
+      `${request.name} is a model of your own, and the adapter ${adapter.name}, which ${adapter.setting} names, belongs to a bundled one.`,
+      `Choose a bundled model, or ${adapter.without}.`,
     );
   }
 

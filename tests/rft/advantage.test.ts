@@ -54,6 +54,14 @@ describe('token rewards', () => {
     expect([...tokenRewardsReference(rollout, { ...config, kl_in: 'loss' })]).toEqual([0, -2, 0.75]);
   });
 
+  test('without a critic the advantage of an action is all that it and later ones are paid', () => {
+    const rollout = { oldLogprobs: [-1, -2, -3], refLogprobs: [-1, -2, -3], reward: 0.5, stepRewards: [0.3, -9, 0.25] };
+    const paid = tokenRewardsReference(rollout, config);
+    expect([...gaeReference(paid, [0, 0, 0], { gamma: 1, lambda: 1 }).advantages]).toEqual([0.3 - 2 + 0.75, -2 + 0.75, 0.75]);
+    const halved = gaeReference(paid, [0, 0, 0], { gamma: 0.5, lambda: 1 }).advantages;
+    expect(halved[0]).toBeCloseTo(0.3 - 2 / 2 + 0.75 / 4, 14);
+  });
+
   test('a response without actions has none', () => {
     expect(tokenRewardsReference({ oldLogprobs: [], refLogprobs: [], reward: 1 }, config).length).toBe(0);
   });

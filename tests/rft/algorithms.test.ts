@@ -1,8 +1,9 @@
 /** Algorithms and presets as part of the config. */
 import { describe, expect, test } from 'vitest';
 import { comparesGroups, hasCritic } from '../../src/rft/algorithms/algorithm.ts';
-import { algorithmNames, algorithms } from '../../src/rft/algorithms/registry.ts';
+import { type AlgorithmName, algorithmNames, algorithms } from '../../src/rft/algorithms/registry.ts';
 import { configDifferences, resolveConfig, setPath } from '../../src/rft/config.ts';
+import { NORMALISATIONS } from '../../src/rft/reward/normalisation.ts';
 import { presetNames, presets, withPreset } from '../../src/rft/presets.ts';
 
 describe.each(algorithmNames)('%s', (name) => {
@@ -39,6 +40,28 @@ describe.each(algorithmNames)('%s', (name) => {
     );
   });
 
+  test.runIf(comparesGroups(algorithms[name]))('credit by step, which a comparison of whole responses would distort, is refused', () => {
+    for (const credit of ['step', 'min_form']) {
+      expect(() => resolveConfig({ ppo: { algorithm: name }, prm: { model: 'prm', credit } })).toThrow(
+        `prm.credit must be terminal when ppo.algorithm is ${name}, which compares whole responses, not ${credit}`,
+      );
+    }
+    resolveConfig({ ppo: { algorithm: name, alpha: 0.7 }, prm: { model: 'prm' } });
+  });
+
+  test('rewards are normalised only where its own comparison leaves something of it', () => {
+    const moot = NORMALISATIONS.filter((normalisation) => {
+      try {
+        return !resolveConfig({ ppo: { algorithm: name }, reward: { normalisation } });
+      } catch (error) {
+        expect((error as Error).message).toContain(`reward.normalisation must not be ${normalisation} when ppo.algorithm is ${name}`);
+        return true;
+      }
+    });
+    const all: Partial<Record<AlgorithmName, string[]>> = { ppo: [], reinforce_plus_plus: [], rloo: ['group'], dr_grpo: ['group'] };
+    expect(moot).toEqual(all[name] ?? ['batch', 'group']);
+  });
+
   test.runIf(!hasCritic(algorithms[name]))('there is no critic to warm up', () => {
     expect(() => resolveConfig({ ppo: { algorithm: name, freeze_actor_updates: 1 } })).toThrow(/has no critic to warm up/);
   });
@@ -52,6 +75,7 @@ test.each([
   [{ ppo: { algorithm: 'a2c' } }, 'ppo.algorithm must be one of ppo, reinforce_plus_plus'],
   [{ ppo: { algorithm: 3 } }, 'ppo.algorithm must be one of'],
   [{ ppo: { kl_target: 0.1, kl_coef: 0 } }, 'ppo.kl_coef must be above 0'],
+  [{ ppo: { samples_per_question: 1 }, reward: { normalisation: 'group' } }, 'at least 2 when reward.normalisation is group'],
   [{ ppo: { resample_batches: 1, samples_per_question: 1 } }, 'at least 2 when ppo.resample_batches is not 0'],
   [JSON.parse('{"ppo":{"algorithm":"grpo","__proto__":{"seed":3}}}'), 'there is no setting ppo.__proto__'],
 ])('refused: %j', (input, message) => expect(() => resolveConfig(input)).toThrow(message));
@@ -66,9 +90,16 @@ describe.each(presetNames)('preset %s', (name) => {
 
   test('laid over a config, it keeps what it leaves open', () => {
     const config = resolveConfig({ seed: 9, model: 'pico', ppo: { reward_clip: 5, temperature: 2 }, record: { samples: 3 } });
-    const laid = withPreset(config, name);
+    const laid = withPreset(config, name, []);
     expect(laid).toMatchObject({ ...presets[name].config, seed: 9, model: 'pico', record: { samples: 3 } });
     expect(laid.ppo.reward_clip).toBe(5);
+  });
+
+  test('judges steps where the model comes with a process reward model, and only there', () => {
+    const [alone, judged] = [[], ['teacher', 'prm']].map((adapters) => withPreset(resolveConfig({}), name, adapters));
+    expect([alone!.ppo.alpha, alone!.prm.model]).toEqual([1, '']);
+    expect([judged!.ppo.alpha, judged!.prm.model]).toEqual(name === 'modern' ? [1, ''] : [0.7, 'prm']);
+    expect(judged!.prm.final_answer).toBe(name === 'repo');
   });
 });
 

@@ -4,7 +4,14 @@ import { adaptedKlCoef } from '../../src/rft/advantage.ts';
 import { hasCritic } from '../../src/rft/algorithms/algorithm.ts';
 import { algorithmNames, algorithms } from '../../src/rft/algorithms/registry.ts';
 import type { PartialConfig } from '../../src/rft/config.ts';
-import { type CheckpointEvent, type RlMetricEvent, type RunEvent, type WarningEvent, withoutTime } from '../../src/rft/events.ts';
+import {
+  type CheckpointEvent,
+  type RlMetricEvent,
+  type RunEvent,
+  type SampleEvent,
+  type WarningEvent,
+  withoutTime,
+} from '../../src/rft/events.ts';
 import { type Rewarded, bestResponses, preferences } from '../../src/rft/offline.ts';
 import { type PipelineData, type PipelineOptions, runPipeline } from '../../src/rft/pipeline.ts';
 import { collect, toyConfig, toyData } from './fixtures.ts';
@@ -16,8 +23,7 @@ beforeAll(async () => {
 });
 
 /** RL alone, from the base: 8 questions x 4 samples. */
-async function run(ppo: PartialConfig['ppo'], changes: PartialConfig = {}, options: PipelineOptions = {}) {
-  const policy = new TabularPolicy();
+async function run(ppo: PartialConfig['ppo'], changes: PartialConfig = {}, options: PipelineOptions = {}, policy = new TabularPolicy()) {
   const config = toyConfig({
     sft: { enabled: false },
     evaluation: { limit: 2, samples_per_question: 1, greedy: false, max_new_tokens: 22 },
@@ -165,6 +171,41 @@ describe('dynamic sampling', () => {
     expect([a.rollouts, a.trained_rollouts]).toEqual([32, 32]);
     expect(b.rollouts).toBeGreaterThan(32);
     expect(b.response_length_mean).not.toBe(a.response_length_mean);
+  });
+});
+
+describe('with a process reward model', () => {
+  const judging = async () => {
+    const policy = new TabularPolicy();
+    const scores = JSON.stringify({ 'Step 1: so': 0.1, 'Step 1: hm': 1 });
+    await policy.loadAdapter('prm', { 'adapter_model.safetensors': new Uint8Array(), 'adapter_config.json': scores });
+    return policy;
+  };
+  const prm = { model: 'prm' };
+
+  test.each(algorithmNames)('%s learns the steps that score well', async (algorithm) => {
+    const { events } = await run({ algorithm, alpha: 0, kl_coef: 0, updates: 32, resample_batches: 0 }, { prm }, {}, await judging());
+    const process = metrics(events).map(({ process_reward_mean }) => process_reward_mean!);
+    expect(average(process.slice(-3))).toBeGreaterThan(average(process.slice(0, 3)) + 0.15);
+  });
+
+  test('REINFORCE++ learns them from rewards at the ends of the steps', async () => {
+    const ppo = { algorithm: 'reinforce_plus_plus', alpha: 0, kl_coef: 0, updates: 20 } as const;
+    const { events } = await run(ppo, { prm: { ...prm, credit: 'step' } }, {}, await judging());
+    const process = metrics(events).map(({ process_reward_mean }) => process_reward_mean!);
+    expect(average(process.slice(-3))).toBeGreaterThan(average(process.slice(0, 3)) + 0.15);
+  });
+
+  test('dynamic sampling tells of the steps of all that was drawn, and shows those that it trained on', async () => {
+    const { events } = await run({ algorithm: 'dapo', updates: 2, alpha: 0.7, resample_batches: 30 }, { prm }, {}, await judging());
+    for (const metric of metrics(events)) {
+      expect(metric.trained_rollouts).toBe(32);
+      const overlong = metric.reward_mean - 0.7 * metric.accuracy - 0.3 * metric.process_reward_mean!;
+      expect(overlong).toBeLessThanOrEqual(1e-12);
+      expect(-overlong).toBeLessThanOrEqual(1);
+    }
+    const shown = events.filter((event): event is SampleEvent => event.type === 'sample' && event.stage === 'ppo');
+    for (const { text, process_reward } of shown) if (text.startsWith('Step 1: so')) expect(process_reward).toBe(0.1);
   });
 });
 

@@ -96,12 +96,13 @@ export class TabularPolicy implements Policy {
 
   private logits(adapter: AdapterName, c: number): number[] {
     const [a, b] =
-      adapter === 'base'
+      adapter === 'base' || this.judges.has(adapter)
         ? []
         : adapter === 'policy'
           ? [this.tensors.A, this.tensors.B]
           : [this.tensors['reference.A'], this.tensors['reference.B']];
-    if (adapter !== 'base' && !(a && b)) throw new LabError('no-adapter', `There is no adapter ${adapter}.`, 'Attach one first.');
+    if (adapter !== 'base' && !this.judges.has(adapter) && !(a && b))
+      throw new LabError('no-adapter', `There is no adapter ${adapter}.`, 'Attach one first.');
     if (!a || !b) return this.base[c]!;
     const r = this.lora!.rank;
     return this.base[c]!.map((w, k) => {

@@ -1,7 +1,7 @@
 /** The process reward model at work: the scores of the steps of an update's rollouts. */
 import { InputError, LabError } from '../../base/errors.ts';
 import type { Config } from '../config.ts';
-import type { AdapterExport, AdapterName, Generation, Policy } from '../policy.ts';
+import type { Generation, Policy } from '../policy.ts';
 import { type StepEnd, judgedSteps, stepEnds } from './steps.ts';
 
 /** What is known of the steps of one rollout. */
@@ -11,19 +11,6 @@ export interface JudgedRollout {
   /** Those that are scored, and their scores; absent without a process reward model. */
   readonly judged?: { readonly ends: readonly StepEnd[]; readonly scores: readonly number[] };
 }
-
-/** Loads what a run of this config uses beside the policy itself, where it isn't there already; `read` gives the files by name. */
-export async function loadNeededAdapters(
-  policy: Policy,
-  config: Config,
-  read: (name: AdapterName) => Promise<AdapterExport>,
-): Promise<void> {
-  const there = new Set(policy.frozenAdapters().map(({ name }) => name));
-  for (const name of neededAdapters(config)) if (!there.has(name)) await policy.loadAdapter(name, await read(name));
-}
-
-/** Names of the frozen adapters that a run of this config uses. */
-export const neededAdapters = ({ ppo, prm }: Config): AdapterName[] => (ppo.enabled && prm.model !== '' ? [prm.model] : []);
 
 /** @throws InputError when the config names a process reward model that isn't loaded, or an adapter that is none. */
 export function checkPrm(policy: Policy, { prm }: Config): void {

@@ -142,7 +142,7 @@ describe('what can’t rewrite is refused before anything else', () => {
   });
 
   test('an adapter that the policy lacks', async () => {
-    expect(await refused({ rewriter: 'adapter' })).toContain('table has no adapter that rewrites questions');
+    expect(await refused({ rewriter: 'adapter' })).toContain('table has no adapter rewriter loaded that rewrites questions');
   });
 
   test('an endpoint without address or model', async () => {
@@ -168,9 +168,11 @@ describe('what can’t rewrite is refused before anything else', () => {
 });
 
 test('an adapter of the policy is asked, and judged like any rewriter', async () => {
-  // The base of the table knows nothing of rewriting.
-  await expect(run(augmented({ rewriter: 'adapter' }), { rewriterAdapter: 'base' })).rejects.toThrow(
-    /^Of 120 variations that table with adapter base was to write none can be used: missing \d+, /,
+  // The table answers as its base under an adapter that is loaded, and knows nothing of rewriting.
+  const policy = new TabularPolicy();
+  await policy.loadAdapter('rewriter', { 'adapter_config.json': '{}', 'adapter_model.safetensors': new Uint8Array() });
+  await expect(run(augmented({ rewriter: 'adapter' }), {}, policy)).rejects.toThrow(
+    /^Of 120 variations that table with adapter rewriter was to write none can be used: missing \d+, /,
   );
 });
 

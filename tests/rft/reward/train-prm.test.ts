@@ -7,12 +7,13 @@ import { modelsManifest } from '../../../scripts/models-manifest.mjs';
 import { Seed } from '../../../src/base/random.ts';
 import { readAdapter } from '../../../src/cli/models.ts';
 import { openPolicy } from '../../../src/model/open.ts';
+import { type NeededAdapter, loadNeededAdapters, neededAdapters } from '../../../src/rft/adapters.ts';
 import { resolveConfig } from '../../../src/rft/config.ts';
 import { corpusDocument } from '../../../src/rft/corpus.ts';
 import type { PpoMetricEvent } from '../../../src/rft/events.ts';
 import { runPipeline } from '../../../src/rft/pipeline.ts';
 import { type AdapterExport, LORA_TARGETS, type Policy, type PrmMetrics } from '../../../src/rft/policy.ts';
-import { checkPrm, loadNeededAdapters } from '../../../src/rft/reward/judge.ts';
+import { checkPrm } from '../../../src/rft/reward/judge.ts';
 import { prmExample, prmQuality, trainPrm } from '../../../src/rft/reward/train-prm.ts';
 import { PICO_TASKS, TASKS } from '../../../src/rft/tasks/registry.ts';
 import { picoBytes, picoData, picoFiles } from '../../model/pico.ts';
@@ -20,6 +21,7 @@ import { collect } from '../fixtures.ts';
 
 const LORA = { rank: 2, alpha: 8, rslora: false, dropout: 0, targets: LORA_TARGETS };
 const OPTIMIZER = { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weight_decay: 0, max_grad_norm: 1 };
+const [PRM] = neededAdapters(resolveConfig({ prm: { model: 'prm' } })) as [NeededAdapter];
 
 let policy: Policy;
 beforeAll(async () => (policy = await openPolicy('pico', picoFiles(), { backend: 'cpu' })));
@@ -82,13 +84,16 @@ describe('a trained one', () => {
   test('reports every step, and its files are found where a base keeps its adapters', async () => {
     expect(steps).toHaveLength(4);
     expect(steps.every(({ loss, grad_norm }) => loss > 0 && Number.isFinite(grad_norm))).toBe(true);
-    const read = await readAdapter(join(scratch, 'pico'), 'prm');
+    const read = await readAdapter(join(scratch, 'pico'), PRM);
     expect(read).toEqual(files);
     const [{ adapters } = { adapters: [] }] = modelsManifest(scratch).models;
     expect(adapters.map(({ name, files: listed }) => [name, listed.map((file) => file.name)])).toEqual([
       ['prm', ['adapter_config.json', 'adapter_model.safetensors']],
     ]);
-    await expect(readAdapter(join(scratch, 'pico'), 'teacher')).rejects.toThrow(/teacher.*can't be read/);
+    await expect(readAdapter(join(scratch, 'pico'), { ...PRM, name: 'judge' })).rejects.toMatchObject({
+      message: expect.stringMatching(/judge.*can't be read/) as string,
+      remedy: `Name one in prm.model that lies in ${join(scratch, 'pico', 'adapters')}, or leave prm.model empty and set ppo.alpha to 1.`,
+    });
   });
 
   test('is measured on steps and on answers', async () => {
@@ -118,7 +123,7 @@ describe('a trained one', () => {
     });
     await policy.dropAdapter('prm');
     expect(() => checkPrm(policy, config)).toThrow('The process reward model prm is not loaded for pico.');
-    await loadNeededAdapters(policy, config, () => readAdapter(join(scratch, 'pico'), 'prm'));
+    await loadNeededAdapters(policy, config, (adapter) => readAdapter(join(scratch, 'pico'), adapter));
     const events = await collect(runPipeline(policy, config, await picoData('T4')));
     const metric = events.find((event): event is PpoMetricEvent => event.type === 'metric' && event.stage === 'ppo')!;
     expect(metric.process_reward_mean).toBeGreaterThanOrEqual(0);
