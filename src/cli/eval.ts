@@ -94,7 +94,11 @@ export async function evaluateModel(args: readonly string[]): Promise<number> {
   const backend = values.backend === 'cpu' ? 'cpu' : 'webgpu';
   const gpu = backend === 'cpu' ? undefined : await nodeGpu();
   const policy = await openPolicy(values.model, await readModelFolder(values.model), { backend, gpu });
-  if (values.adapter !== undefined) await policy.loadAdapter(values.adapter, await readAdapter(values.model, values.adapter));
+  if (values.adapter !== undefined)
+    await policy.loadAdapter(
+      values.adapter,
+      await readAdapter(values.model, { name: values.adapter, setting: '--adapter', without: 'leave it out' }),
+    );
   const options = {
     adapter: values.adapter,
     questions: Number(values.n),
