@@ -94,11 +94,10 @@ export async function evaluateModel(args: readonly string[]): Promise<number> {
   const backend = values.backend === 'cpu' ? 'cpu' : 'webgpu';
   const gpu = backend === 'cpu' ? undefined : await nodeGpu();
   const policy = await openPolicy(values.model, await readModelFolder(values.model), { backend, gpu });
-  if (values.adapter !== undefined)
-    await policy.loadAdapter(
-      values.adapter,
-      await readAdapter(values.model, { name: values.adapter, setting: '--adapter', without: 'leave it out' }),
-    );
+  if (values.adapter !== undefined) {
+    const adapter = { name: values.adapter, setting: '--adapter', without: 'leave it out for the bare base' };
+    await policy.loadAdapter(adapter.name, await readAdapter(values.model, adapter));
+  }
   const options = {
     adapter: values.adapter,
     questions: Number(values.n),

@@ -4,8 +4,8 @@ import type { AdapterExport, AdapterName, Policy } from './policy.ts';
 
 export interface NeededAdapter {
   readonly name: AdapterName;
-  /** The setting that names it. */
-  readonly setting: 'augment.adapter' | 'synthesis.source' | 'prm.model';
+  /** The setting, or the option of a command, that names it. */
+  readonly setting: string;
   /** How to do without it, as the end of a remedy. */
   readonly without: string;
 }
