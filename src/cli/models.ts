@@ -51,7 +51,10 @@ export async function adaptersOf(model: string): Promise<AdapterName[]> {
 }
 
 /** A frozen adapter of a base, from its folder adapters/. */
-export async function readAdapter(model: string, { name: adapter, setting, without }: NeededAdapter): Promise<AdapterExport> {
+export async function readAdapter(
+  model: string,
+  { name: adapter, setting, without }: Pick<NeededAdapter, 'name' | 'without'> & { readonly setting: string },
+): Promise<AdapterExport> {
   const folder = join(adaptersFolder(model), adapter);
   const part = (name: string) => file(join(folder, name), `Name one in ${setting} that lies in ${dirname(folder)}, or ${without}.`);
   return {

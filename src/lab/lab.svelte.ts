@@ -2,8 +2,9 @@
 import { APP_VERSION } from '../base/version.ts';
 import { type ErrorRecord, InputError, LabError, errorRecord } from '../base/errors.ts';
 import { type Config, setPaths } from '../rft/config.ts';
-import { type Dataset, firstQuestions, parseDataset } from '../rft/dataset.ts';
+import { type Dataset, firstQuestions, parseDataset, type Question } from '../rft/dataset.ts';
 import type { Embedder } from '../rft/embedder.ts';
+import type { Interval } from '../rft/statistics.ts';
 import { TrainerClient, WORKER_STOPPED } from '../workers/client.ts';
 import { MiniLmEmbedder } from '../workers/embedder-client.ts';
 import type { MiniLmDevice } from '../workers/minilm-files.ts';
@@ -61,6 +62,8 @@ export class Lab {
   /** Of the model that is being loaded, in bytes. */
   loading = $state.raw<(Progress & Pick<LoadingMessage, 'work'>) | undefined>();
   readonly models: Models;
+  /** How far the untouched model has come with questions outside a run. */
+  answered = $state.raw<Progress | undefined>();
   policy = $state.raw<PolicyInfo | undefined>();
   /** Undefined takes the bundled task's. */
   own = $state.raw<OwnQuestions | undefined>();
@@ -255,13 +258,25 @@ export class Lab {
 
   /** The model that a run would take, as an embedder; without a GPU the one for the CPU. */
   async openPolicyEmbedder(signal: AbortSignal): Promise<Embedder> {
+    return openPolicyEmbedder(this.client, await this.runsModel(), signal);
+  }
+
+  /** What the untouched model that a run would take makes of questions: one answer each, as the run's evaluation samples them. */
+  async vanilla(questions: readonly Question[], signal: AbortSignal): Promise<Interval> {
+    const { seed, evaluation } = this.config ?? (await this.notebookArrived());
+    const { temperature, max_new_tokens } = evaluation;
+    this.answered = undefined;
+    this.meter = new ProgressMeter();
+    return this.client.vanilla(await this.runsModel(), { questions, seed, temperature, max_new_tokens }, signal);
+  }
+
+  /** The model that a run would take. */
+  private async runsModel(): Promise<ModelRequest> {
     const { model } = this.config ?? (await this.notebookArrived());
     const { base, files } = this;
-    const request: ModelRequest =
-      this.device.status === 'missing'
-        ? { name: CPU_MODEL, backend: 'cpu', base }
-        : { name: model, backend: this.backend, base, ...(files && { files }) };
-    return openPolicyEmbedder(this.client, request, signal);
+    return this.device.status === 'missing'
+      ? { name: CPU_MODEL, backend: 'cpu', base }
+      : { name: model, backend: this.backend, base, ...(files && { files }) };
   }
 
   /** The questions that a run would train on. */
@@ -359,7 +374,8 @@ export class Lab {
       this.loading = { ...this.meter.update(work, loaded, total, performance.now()), done: loaded, work };
       return;
     }
-    if (message.type === 'beat' || message.type === 'checkpoint' || message.run !== this.runs) return;
+    if (message.type === 'answered') this.answered = this.meter.update('answers', message.done, message.total, performance.now());
+    if (message.type === 'beat' || message.type === 'checkpoint' || message.type === 'answered' || message.run !== this.runs) return;
     if (message.type === 'events') this.run.commit(message.events);
     if (message.type === 'progress') this.run.showLive(message.progress);
     if (message.type === 'state' && this.busy && this.status !== 'stopping') this.status = message.state;

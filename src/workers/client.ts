@@ -4,6 +4,7 @@
  */
 import type { Remote } from 'comlink';
 import { LabError, throwIfStopped } from '../base/errors.ts';
+import type { Interval } from '../rft/statistics.ts';
 import { type Answer, unwrap } from './answer.ts';
 import { type Connection, openConnection, openPort } from './connection.ts';
 import type {
@@ -17,6 +18,7 @@ import type {
   RunEnd,
   RunRequest,
   TrainerApi,
+  VanillaRequest,
   WorkerMessage,
 } from './protocol.ts';
 
@@ -103,12 +105,21 @@ export class TrainerClient {
   }
 
   /** Vectors of unit length by the mean hidden states of that model's base. */
-  async embed(model: ModelRequest, texts: readonly string[], signal?: AbortSignal): Promise<Float32Array[]> {
+  embed(model: ModelRequest, texts: readonly string[], signal?: AbortSignal): Promise<Float32Array[]> {
+    return this.beside((api) => api.embed(model, texts), signal);
+  }
+
+  /** Accuracy of that model's base. Progress goes to the listener as `loading` and `answered` messages. */
+  vanilla(model: ModelRequest, request: VanillaRequest, signal?: AbortSignal): Promise<Interval> {
+    return this.beside((api) => api.vanilla(model, request), signal);
+  }
+
+  private async beside<T>(command: (api: Remote<TrainerApi>) => Promise<Answer<T>>, signal: AbortSignal | undefined): Promise<T> {
     throwIfStopped(signal);
     const stop = () => void this.connection?.api.stop();
     signal?.addEventListener('abort', stop);
     try {
-      return await this.ask((api) => api.embed(model, texts));
+      return await this.ask(command);
     } finally {
       signal?.removeEventListener('abort', stop);
     }

@@ -31,6 +31,7 @@ export interface ReportRequest {
   readonly questions: readonly Question[];
   readonly prompts: readonly Prompt[];
   readonly train?: ReportOptions['train'];
+  readonly vanilla?: ReportOptions['vanilla'];
   readonly model?: Omit<ModelRequest, 'backend'> & { readonly max_new_tokens: number };
 }
 
@@ -56,9 +57,13 @@ export class DataDesk implements DataApi {
     });
   }
 
-  report({ questions, prompts, train, model }: ReportRequest): Promise<Answer<DataReport>> {
+  report({ questions, prompts, train, vanilla, model }: ReportRequest): Promise<Answer<DataReport>> {
     return answer(async () =>
-      dataReport(questions, prompts, { ...(train && { train }), ...(model && { model: await this.reportModel(model) }) }),
+      dataReport(questions, prompts, {
+        ...(train && { train }),
+        ...(vanilla && { vanilla }),
+        ...(model && { model: await this.reportModel(model) }),
+      }),
     );
   }
 

@@ -7,6 +7,8 @@ import type { MemoryEstimate } from '../model/memory.ts';
 import type { Config } from '../rft/config.ts';
 import type { ProgressEvent, RunEvent, Stage } from '../rft/events.ts';
 import type { AdapterExport, PolicyInfo } from '../rft/policy.ts';
+import type { Question } from '../rft/dataset.ts';
+import type { Interval } from '../rft/statistics.ts';
 import type { Answer } from './answer.ts';
 
 export type { AdapterDescription, AdapterExport, MemoryEstimate, PolicyInfo };
@@ -63,6 +65,13 @@ export interface RunRequest {
   readonly stepwise: boolean;
 }
 
+export interface VanillaRequest {
+  readonly questions: readonly Question[];
+  readonly seed: number;
+  readonly temperature: number;
+  readonly max_new_tokens: number;
+}
+
 export type RunEnd = 'done' | 'stopped';
 
 export interface TrainerApi {
@@ -77,11 +86,13 @@ export interface TrainerApi {
   run(request: RunRequest): Promise<Answer<RunEnd>>;
   /** Vectors of texts by the mean hidden states of the base model, which is loaded first where it isn't; refused during a run. */
   embed(model: ModelRequest, texts: readonly string[]): Promise<Answer<Float32Array[]>>;
+  /** What the untouched base of that model, loaded first where it isn't, makes of these questions; refused during a run. */
+  vanilla(model: ModelRequest, request: VanillaRequest): Promise<Answer<Interval>>;
   pause(): void;
   resume(): void;
   /** Goes on to the end of the next batch, SFT step or PPO update, and pauses there. */
   step(): void;
-  /** Ends the run, or the embedding, that goes on. */
+  /** Ends the run, the embedding or the answering that goes on. */
   stop(): void;
   exportAdapter(): Promise<Answer<AdapterExport>>;
   /** For tests: the device goes away as it does when a driver resets. */
@@ -112,6 +123,8 @@ export type WorkerMessage =
   | LoadingMessage
   | CheckpointMessage
   | { readonly type: 'events'; readonly run: number; readonly events: readonly RunEvent[] }
+  /** Questions that the untouched model has answered, outside a run. */
+  | { readonly type: 'answered'; readonly done: number; readonly total: number }
   /** Inside one call of the policy; no part of the run's record. */
   | { readonly type: 'progress'; readonly run: number; readonly progress: ProgressEvent }
   | { readonly type: 'state'; readonly run: number; readonly state: SessionState }

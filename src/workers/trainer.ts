@@ -1,6 +1,7 @@
 /** The training worker's side of the protocol: the device, the model and the run live here and nowhere else. */
 import { transfer } from 'comlink';
 import { InputError, LabError } from '../base/errors.ts';
+import { Seed } from '../base/random.ts';
 import { Gpu } from '../gpu/device.ts';
 import { parameterCount } from '../model/config.ts';
 import type { EngineOptions } from '../model/engine.ts';
@@ -15,6 +16,8 @@ import type { ProgressEvent, RunEvent } from '../rft/events.ts';
 import type { Policy } from '../rft/policy.ts';
 import { runWithRecovery } from '../rft/recovery.ts';
 import { longestComposed } from '../rft/retrieve/compose.ts';
+import type { Interval } from '../rft/statistics.ts';
+import { vanillaAccuracy } from '../rft/vanilla.ts';
 import { type Answer, answer } from './answer.ts';
 import { DeviceTap } from './device-tap.ts';
 import { DownloadStore } from './download-store.ts';
@@ -30,6 +33,7 @@ import type {
   RunEnd,
   RunRequest,
   TrainerApi,
+  VanillaRequest,
   WorkerMessage,
 } from './protocol.ts';
 import { RunSession } from './session.ts';
@@ -52,8 +56,8 @@ export class Trainer implements TrainerApi {
   private loading: AbortController | undefined;
   /** Settles with the last load that was asked for. */
   private lastLoad: Promise<unknown> = Promise.resolve();
-  /** The texts that are being embedded: a run puts an end to it, since the engine computes one thing at a time. */
-  private embedding: { readonly stop: AbortController; readonly done: Promise<unknown> } | undefined;
+  /** What goes on outside a run: a run puts an end to it, since the engine computes one thing at a time. */
+  private aside: { readonly stop: AbortController; readonly done: Promise<unknown> } | undefined;
   private readonly downloads = new DownloadStore();
 
   connect(port: MessagePort): void {
@@ -85,21 +89,33 @@ export class Trainer implements TrainerApi {
 
   loadModel(request: ModelRequest): Promise<Answer<PolicyInfo>> {
     return answer(async () => {
-      await this.endEmbedding();
+      await this.endAside();
       return (await this.load(request)).info;
     });
   }
 
   embed(model: ModelRequest, texts: readonly string[]): Promise<Answer<Float32Array[]>> {
+    return this.beside(model, (policy, signal) => new PolicyEmbedder(policy).embed(texts, signal));
+  }
+
+  vanilla(model: ModelRequest, { questions, seed, ...options }: VanillaRequest): Promise<Answer<Interval>> {
+    const onProgress = (done: number) => this.post({ type: 'answered', done, total: questions.length });
+    return this.beside(model, (policy, signal) =>
+      vanillaAccuracy(policy, questions, { ...options, seed: Seed.of(seed), onProgress, signal }),
+    );
+  }
+
+  /** Work with a model's base outside a run. */
+  private beside<T>(model: ModelRequest, work: (policy: Policy, signal: AbortSignal) => Promise<T>): Promise<Answer<T>> {
     return answer(async () => {
       this.refuseDuringRun();
-      if (this.embedding) throw new LabError('busy', 'The model is embedding other texts.', 'Wait until it has finished, or cancel it.');
+      if (this.aside) throw new LabError('busy', 'The model is busy with something else.', 'Wait until it has finished, or cancel it.');
       const stop = new AbortController();
       const done = this.load(model, stop.signal).then((policy) => {
         this.refuseDuringRun();
-        return new PolicyEmbedder(policy).embed(texts, stop.signal);
+        return work(policy, stop.signal);
       });
-      this.embedding = { stop, done };
+      this.aside = { stop, done };
       try {
         return await done;
       } catch (error) {
@@ -108,7 +124,7 @@ export class Trainer implements TrainerApi {
         if (error instanceof LabError && error.code === 'gpu-device-lost') await this.closePolicy(); // The next one opens another device.
         throw error;
       } finally {
-        this.embedding = undefined;
+        this.aside = undefined;
       }
     });
   }
@@ -123,7 +139,7 @@ export class Trainer implements TrainerApi {
       const { config, train, test, appVersion, resume, stepwise } = request;
       const data = { train: await parseDataset(train.name, train.text), test: await parseDataset(test.name, test.text) };
       const checkpoint = resume && decodeCheckpoint(resume);
-      await this.endEmbedding();
+      await this.endAside();
       // The first policy is the one that is loaded; each later one replaces a lost device.
       let loaded = this.policy;
       const open = async () => {
@@ -191,7 +207,7 @@ export class Trainer implements TrainerApi {
 
   stop(): void {
     this.session?.stop();
-    this.embedding?.stop.abort();
+    this.aside?.stop.abort();
   }
 
   async exportAdapter(): Promise<Answer<AdapterExport>> {
@@ -238,9 +254,9 @@ export class Trainer implements TrainerApi {
     if (this.session) throw takenByRun();
   }
 
-  private async endEmbedding(): Promise<void> {
-    this.embedding?.stop.abort(takenByRun());
-    await this.embedding?.done.catch(() => undefined); // Whoever asked for it hears of the error.
+  private async endAside(): Promise<void> {
+    this.aside?.stop.abort(takenByRun());
+    await this.aside?.done.catch(() => undefined); // Whoever asked for it hears of the error.
   }
 
   /** A worker of this worker's own, so that the encoder goes when the run goes; on the CPU, which leaves the GPU to the run. */

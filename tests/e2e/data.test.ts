@@ -135,3 +135,22 @@ test('columns that aren’t recognised are mapped by hand; pasted text, Parquet,
   await train(page).getByText('\\boxed: written with a single backslash').first().waitFor();
   expect(complaints).toEqual([]);
 }, 120_000);
+
+test('the untouched model answers a file’s questions, and its accuracy joins the report', async () => {
+  const { page, complaints } = await site.visit('?notebook=smoke&evaluation.max_new_tokens=24');
+  await open(page);
+  await choose(page, 'To test with', 'mine.jsonl', bundled('T4.test', 12));
+  const answer = tests(page).getByRole('button', { name: 'Let the untouched model answer them' });
+  await answer.click();
+  await tests(page).getByRole('button', { name: 'Cancel' }).click();
+  await answer.click();
+  const finding = tests(page).getByText(/The untouched model answers [\d.]+ % \([\d.]+ % to [\d.]+ %\) right/);
+  await finding.waitFor();
+  await tests(page).getByRole('button', { name: 'Let the model answer again' }).waitFor();
+  expect(await look(page, 'vanilla')).toEqual([]);
+  // Another file, another accuracy.
+  await choose(page, 'To test with', 'other.jsonl', bundled('T4.test', 6));
+  await answer.waitFor();
+  expect(await finding.count()).toBe(0);
+  expect(complaints).toEqual([]);
+});

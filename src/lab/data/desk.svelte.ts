@@ -1,15 +1,19 @@
 /** The state of the data panel: a file for training and one for testing, as they were read, and the reports on them. */
-import { type ErrorRecord, LabError, errorRecord } from '../../base/errors.ts';
+import { type ErrorRecord, LabError, StoppedError, errorRecord } from '../../base/errors.ts';
 import { type Dataset, type Question, datasetOf } from '../../rft/dataset.ts';
 import { checkSize } from '../../rft/import/bytes.ts';
 import type { ImportResult } from '../../rft/import/import.ts';
 import type { DataReport } from '../../rft/import/report.ts';
 import type { ColumnMapping } from '../../rft/import/types.ts';
+import type { Interval } from '../../rft/statistics.ts';
 import { DataClient } from '../../workers/data-client.ts';
 import type { FileReading } from '../../workers/data.ts';
 import type { Lab } from '../lab.svelte.ts';
 
 export type Split = 'train' | 'test';
+
+/** Questions that the untouched model answers, from the first: enough for an interval of ten points each way. */
+export const VANILLA_QUESTIONS = 100;
 
 /** Longest name that a config takes. */
 const NAME = 200;
@@ -20,6 +24,10 @@ export class FileSlot {
   reading = $state.raw<FileReading | undefined>();
   problem = $state.raw<ErrorRecord | undefined>();
   report = $state.raw<DataReport | undefined>();
+  /** Of the untouched model on these questions, once it was asked. */
+  vanilla = $state.raw<Interval | undefined>();
+  /** Ends the answering that goes on. */
+  answering = $state.raw<AbortController | undefined>();
   name = $state('');
   /** What was read, to be read again when the columns are named. */
   bytes: Uint8Array | undefined;
@@ -36,7 +44,8 @@ export class FileSlot {
   clear(): void {
     this.turn++;
     this.busy = false;
-    this.reading = this.problem = this.report = undefined;
+    this.answering?.abort();
+    this.reading = this.problem = this.report = this.vanilla = this.answering = undefined;
     this.bytes = this.mapping = this.answers = undefined;
     this.name = '';
   }
@@ -115,7 +124,8 @@ export class DataDeskState {
     const slot = this.slots[split];
     const { bytes, name, mapping, answers } = slot;
     if (!bytes) return;
-    slot.report = undefined;
+    slot.answering?.abort();
+    slot.report = slot.vanilla = slot.answering = undefined;
     const read = await this.work(slot, async (current) => {
       const reading = await this.client.read(name, bytes, { ...(mapping && { columns: mapping }), ...(answers && { answers }) });
       if (current()) slot.reading = reading;
@@ -135,6 +145,7 @@ export class DataDeskState {
           const report = await this.client.report(result.name, {
             questions: result.dataset.questions,
             prompts: result.keyless,
+            ...(slot.vanilla && { vanilla: slot.vanilla }),
             ...(slot === this.slots.test && train && { train: { name: train.name, questions: train.questions } }),
             ...(config && {
               model: { name: config.model, base, max_new_tokens: config.evaluation.max_new_tokens, ...(files && { files }) },
@@ -144,6 +155,25 @@ export class DataDeskState {
         });
       }),
     );
+  }
+
+  /** The model that a run would take answers the questions of a file, untouched; its accuracy joins the report. */
+  async measureVanilla(split: Split): Promise<void> {
+    const slot = this.slots[split];
+    const questions = slot.result?.dataset.questions ?? [];
+    if (slot.answering || questions.length === 0) return;
+    const answering = (slot.answering = new AbortController());
+    slot.problem = undefined;
+    try {
+      const vanilla = await this.lab.vanilla(questions.slice(0, VANILLA_QUESTIONS), answering.signal);
+      if (slot.answering !== answering) return; // Another file came meanwhile.
+      slot.vanilla = vanilla;
+      await this.reportAll();
+    } catch (error) {
+      if (slot.answering === answering && !(error instanceof StoppedError)) slot.problem = errorRecord(error);
+    } finally {
+      if (slot.answering === answering) slot.answering = undefined;
+    }
   }
 
   /** Resolves to whether the job was done, and for the file that the slot still holds; what went wrong is the slot's problem. */
