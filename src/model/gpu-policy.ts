@@ -39,6 +39,8 @@ import { readPeftAdapter, writePeftAdapter } from './peft.ts';
 import { Pooler } from './pooler.ts';
 import { prmStep, scoreSteps } from './prm.ts';
 import { checkAdapterName, checkPairs, checkRl, frozenAdapter, noValueHead, notForReward } from './requests.ts';
+import { dpoStep, ppoUpdate } from './rl.ts';
+import { sftStep } from './supervised.ts';
 import { type Role, type TrainedRole, Trainer } from './trainer.ts';
 
 /** What a policy holds once an adapter is attached; the reference means something from beginRl on. */
@@ -172,7 +174,7 @@ export class GpuPolicy implements Policy {
   async sftStep(batch: SftBatch, step: OptimizerStep, seed: SeedWords, signal?: AbortSignal): Promise<SftMetrics> {
     const { lora, phase } = this.attached();
     if (phase === 'prm') throw notForReward('SFT trains text');
-    return this.trainer.sftStep(batch, step, this.actor(), { rate: lora.dropout, seed }, signal);
+    return sftStep(this.trainer, batch, step, this.actor(), { rate: lora.dropout, seed }, signal);
   }
 
   async beginRl(seed: SeedWords, options: { critic: boolean } = { critic: true }): Promise<void> {
@@ -213,13 +215,13 @@ export class GpuPolicy implements Policy {
             } satisfies TrainedRole)
           : undefined,
     };
-    return this.trainer.ppoUpdate(batch, config, roles, options.details ?? false, signal);
+    return ppoUpdate(this.trainer, batch, config, roles, options.details ?? false, signal);
   }
 
   async dpoStep(batch: DpoBatch, step: OptimizerStep, signal?: AbortSignal): Promise<DpoMetrics> {
     if (this.attached().phase === 'prm') throw notForReward('DPO trains a policy');
     checkPairs(batch.pairs);
-    return this.trainer.dpoStep(batch, step, this.actor(), signal);
+    return dpoStep(this.trainer, batch, step, this.actor(), signal);
   }
 
   async checkpoint(): Promise<PolicyCheckpoint> {

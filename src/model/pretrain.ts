@@ -5,7 +5,8 @@ import { type ModelConfig, expectedTensors } from './config.ts';
 import type { Engine } from './engine.ts';
 import { Optimizer } from './optimizer.ts';
 import { baseLayout } from './layout.ts';
-import { type Teacher, type TrainedRole, Trainer } from './trainer.ts';
+import { type Teacher, sftStep } from './supervised.ts';
+import { type TrainedRole, Trainer } from './trainer.ts';
 
 const NO_DROPOUT = { rate: 0, seed: { hi: 0, lo: 0 } };
 
@@ -47,7 +48,7 @@ export class Pretrainer {
   step(sequences: readonly Sequence[], step: OptimizerStep, { taught = true, signal }: StepOptions = {}): Promise<SftMetrics> {
     const teacher = taught ? this.teacher : undefined;
     const batch = { sequences, loss_on: 'response', loss_aggregation: 'sequence', micro_batch: 0, teacher } as const;
-    return this.trainer.sftStep(batch, step, this.role, NO_DROPOUT, signal);
+    return sftStep(this.trainer, batch, step, this.role, NO_DROPOUT, signal);
   }
 
   /** Gradient of the mean negative log-likelihood of the responses by every base weight, in Hugging Face names; nothing moves. */
@@ -57,7 +58,7 @@ export class Pretrainer {
   ): Promise<Map<string, Float32Array>> {
     // With beta1 = 0 the first moment of AdamW is the gradient itself.
     const still = { learning_rate: 0, beta1: 0, beta2: 0, epsilon: 1, weight_decay: 0, max_grad_norm: 0 };
-    await this.trainer.sftStep({ sequences, loss_on: 'response', loss_aggregation, micro_batch: 0 }, still, this.role, NO_DROPOUT);
+    await sftStep(this.trainer, { sequences, loss_on: 'response', loss_aggregation, micro_batch: 0 }, still, this.role, NO_DROPOUT);
     const { m } = this.role.optimizer;
     const all = await m.readAll();
     return new Map(

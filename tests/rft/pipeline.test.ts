@@ -16,7 +16,7 @@ import type {
 import { withoutTime } from '../../src/rft/events.ts';
 import { type PipelineData, type PipelineOptions, runPipeline } from '../../src/rft/pipeline.ts';
 import type { Policy } from '../../src/rft/policy.ts';
-import { questionsOfUpdate } from '../../src/rft/ppo.ts';
+import { questionsOfUpdate } from '../../src/rft/rollouts.ts';
 import { runWithRecovery } from '../../src/rft/recovery.ts';
 import { Seed } from '../../src/base/random.ts';
 import { collect, jsonl, losing, record, toyConfig, toyData } from './fixtures.ts';
