@@ -20,7 +20,7 @@ const ROOMS = {
   },
   cli: {
     rooms: ['base', 'gpu', 'nn', 'model', 'rft', 'notebook', 'workers', 'scripts', 'bench'],
-    packages: ['node', 'valibot', 'webgpu', 'onnxruntime-web'],
+    packages: ['node', 'valibot', 'webgpu', 'onnxruntime-web', 'nanotar'],
   },
   lab: { rooms: ['base', 'rft', 'notebook', 'workers'], packages: ['svelte', 'uplot', 'valibot', 'comlink'] },
 };

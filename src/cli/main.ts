@@ -1,6 +1,7 @@
 /** The lab without a page. Each command is one function; what it resolves with is the process's exit code. */
 import { InputError, LabError } from '../base/errors.ts';
 import { GraderError } from '../rft/graders/grader.ts';
+import { ablate } from './ablate/ablate.ts';
 import { adapter } from './adapter.ts';
 import { bench } from './bench.ts';
 import { distill } from './distill/distill.ts';
@@ -25,6 +26,11 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   eval: {
     summary: 'Accuracy of a model on the test questions: lab eval --model NAME|FOLDER --task T3,T5|all [--n N].',
     run: evaluateModel,
+  },
+  ablate: {
+    summary:
+      'The paper’s table from one config: lab ablate [--notebook FILE] [--model mini] [--tasks all|T1,..] [--rows NAME,..] [--sweep NAME] [--seeds 1,2,3] [--updates N] [--set path=value] [--max-minutes M] [--parallel N] [--cache DIR] [--out DIR] [--pack FILE.tar] [--unpack FILE.tar].',
+    run: ablate,
   },
   inspect: {
     summary:

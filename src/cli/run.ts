@@ -55,7 +55,7 @@ export async function run(args: readonly string[]): Promise<number> {
     ...(values.train === undefined ? [] : [`data.file=${basename(values.train)}`]),
     ...values.set,
   ];
-  const config = await configOf(await readText(path), path, values.preset, settings);
+  const config = await configOf(path, values.preset, settings);
   const data = await questionsOf(config, values.train, values.test);
   const folder = await readModelFolder(config.model);
   const { backend } = values;
@@ -118,19 +118,30 @@ async function sayMemory(config: Config, folder: ModelFolder, { train, test }: P
   process.stderr.write(`${config.model} needs up to ${formatBytes(total)} of GPU memory: ${parts.join(', ')}\n`);
 }
 
-async function configOf(text: string, path: string, preset: string | undefined, settings: readonly string[]): Promise<Config> {
+/** @throws InputError for a file that is no notebook. */
+export async function readNotebook(path: string): Promise<Config> {
+  const text = await readText(path);
   let json: unknown;
   try {
     json = JSON.parse(text);
   } catch (cause) {
     throw new InputError(`${path} is not JSON: ${(cause as Error).message}.`, 'Choose a notebook file of this lab.', { cause });
   }
-  const pairs = settings.map((setting) => {
+  return parseNotebook(json).config;
+}
+
+/** Settings of a command line, each written as path=value. */
+export function settingPairs(settings: readonly string[]): (readonly [path: string, value: string])[] {
+  return settings.map((setting) => {
     const at = setting.indexOf('=');
     if (at < 0) throw new InputError(`--set ${setting} has no value.`, 'Write it as path=value, e.g. ppo.updates=5.');
     return [setting.slice(0, at), setting.slice(at + 1)] as const;
   });
-  const { config } = parseNotebook(json);
+}
+
+async function configOf(path: string, preset: string | undefined, settings: readonly string[]): Promise<Config> {
+  const config = await readNotebook(path);
+  const pairs = settingPairs(settings);
   const name = presetNames.find((known) => known === preset);
   if (preset !== undefined && !name) throw new InputError(`There is no preset ${preset}.`, `Use one of ${presetNames.join(', ')}.`);
   if (!name) return setPaths(config, pairs);

@@ -130,7 +130,8 @@ export function decodeCheckpoint(bytes: Uint8Array): PipelineCheckpoint {
     const tensors = Object.entries(lengths).map(([name, length]) => {
       const from = at;
       at += length * 4;
-      return [name, new Float32Array(bytes.slice(from, at).buffer)] as const;
+      // A copy whatever bytes these are: the slice of a Node Buffer would be a view of all of it.
+      return [name, new Float32Array(Uint8Array.from(bytes.subarray(from, at)).buffer)] as const;
     });
     return { ...state, lora: state.lora, tensors: Object.fromEntries(tensors) };
   };

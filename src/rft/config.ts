@@ -13,6 +13,7 @@ import { ADAPTER_NAME, LORA_TARGETS } from './policy.ts';
 import { AGGREGATIONS } from './reward/aggregation.ts';
 import { CREDITS } from './reward/credit.ts';
 import { NORMALISATIONS, type Normalisation } from './reward/normalisation.ts';
+import { STEP_SPLITS } from './reward/steps.ts';
 import { SCHEDULES } from './schedule.ts';
 
 /** AdamW and its schedule; `released` holds what the released script of that stage used, where it names it. */
@@ -31,6 +32,8 @@ const sections = {
     file: text('', { title: 'File', description: 'Name of a dataset of the reader’s own; empty for the bundled task.', pattern: /^[^\u0000-\u001f]{0,200}$/, rule: 'a file name of at most 200 characters' }),
     sha256: text('', { title: 'Hash of the training set', description: 'Of the training questions in use; when given, the run refuses any others.', pattern: /^([0-9a-f]{64})?$/, rule: 'empty, or 64 hexadecimal digits in lower case' }),
     train_questions: integer(100, { title: 'Training questions', description: 'How many of the training questions are used, from the first; 0 is all.', min: 0, max: 100_000, paper: 100 }),
+    wrong_key_share: number(0, { title: 'Teaching switch: wrong keys', description: 'A fault on purpose: this share of the training questions gets a wrong letter as key. The released reward server found the wrong key for 0.38 of T1.', min: 0, max: 1, released: '0 to 0.38, by task' }),
+    same_letter: toggle(false, { title: 'Teaching switch: same letter', description: 'A fault on purpose: the right option of every training question stands at B, so that answering B is rewarded without reading.' }),
   }),
   lora: v.strictObject({
     rank: integer(4, { title: 'Rank', description: 'Rank of the low-rank update B·A.', min: 1, max: 256, paper: 4, released: '4 (SFT 2)' }),
@@ -125,6 +128,7 @@ const sections = {
     model: text('', { title: 'Process reward model', description: 'Name of an adapter that comes with the model and scores the steps of every rollout; empty for none. With a weight of the outcome of 1 it only watches.', pattern: /^([a-z][a-z0-9-]{0,63})?$/, rule: 'empty, or a name of at most 64 lower-case letters, digits and dashes', paper: 'Skywork-o1-Open-PRM-Qwen-2.5-7B' }),
     aggregation: choice(AGGREGATIONS, 'mean', { title: 'Aggregation', description: 'How the scores of a response’s steps become one; 0 without steps.', released: 'mean' }),
     temperature: number(0.1, { title: 'Soft minimum temperature', description: 'Of the soft minimum and the min-form credit: near 0 the minimum, large the mean.', min: 0.001, max: 100 }),
+    split_at: choice(STEP_SPLITS, 'line', { title: 'Steps end at', description: 'What separates the steps that are scored. The bundled models write a step to a line; split at blank lines, as the released code does, a whole response of theirs is one step, which no reward model of lines has learned to judge.', paper: 'line', released: 'blank_line' }),
     final_answer: toggle(false, { title: 'Score the final answer', description: 'Count the answer line as one more step.', paper: 'off', released: 'on' }),
     credit: choice(CREDITS, 'terminal', { title: 'Credit', description: 'Where the process reward is paid: at the end; each score at the end of its step; or min-form, nearly all at the worst step. Algorithms that compare whole responses take terminal.', paper: 'terminal', released: 'terminal' }),
   }),

@@ -196,6 +196,7 @@ function summarize(questions: readonly Question[], result: EvaluationResult): Ev
     accuracy: accuracy([...share.keys()]),
     n: share.length,
     samples_per_question: main.samples,
+    right: main.right,
     outcomes: main.outcomes,
     ...(result.greedy && { greedy: { accuracy: wilson(mean(shares(result.greedy)), share.length), outcomes: result.greedy.outcomes } }),
     pass_at: Object.fromEntries(passLevels(main.samples).map((k) => [k, mean(passAt(main, k))])),

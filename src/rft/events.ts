@@ -80,6 +80,8 @@ export interface EvaluationSummary {
   /** Questions. */
   readonly n: number;
   readonly samples_per_question: number;
+  /** Right responses to each question, in the order of the questions, of `samples_per_question`: what comparisons of runs are made from. */
+  readonly right: readonly number[];
   readonly outcomes: OutcomeCounts;
   readonly greedy?: { readonly accuracy: Interval; readonly outcomes: OutcomeCounts };
   /** pass@k by k: 1, 2, 4 … and the number of samples; unbiased (Chen et al. 2021). */

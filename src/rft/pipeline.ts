@@ -26,6 +26,7 @@ import { sft } from './sft.ts';
 import { holdOut } from './split.ts';
 import { type StageContext, milliseconds } from './stage.ts';
 import { type SynthesisState, exampleText, synthesize } from './synthesize.ts';
+import { teachingFaultWarnings, withTeachingFaults } from './teaching-faults.ts';
 
 export interface PipelineData {
   readonly train: Dataset;
@@ -81,7 +82,8 @@ type Options = PipelineOptions & { readonly now: () => number };
 async function* stages(policy: Policy, config: Config, data: PipelineData, options: Options): AsyncGenerator<RunEvent, void> {
   const { test } = data;
   const seed = Seed.of(config.seed);
-  const all = await firstQuestions(data.train, config.data.train_questions);
+  const honest = await firstQuestions(data.train, config.data.train_questions);
+  const all = await withTeachingFaults(config.data, honest, seed);
   const { train, validation, held_out } = await holdOut(config, all, seed);
   const grader = makeGrader(config.grader, config.grader_options);
   for (const { name, questions } of [all, test]) checkQuestions(grader, name, questions);
@@ -114,7 +116,7 @@ async function* stages(policy: Policy, config: Config, data: PipelineData, optio
       ...(kl_coef !== undefined && { kl_coef }),
     };
   } else {
-    checkHash(config, all);
+    checkHash(config, honest);
     const dataset = {
       train: datasetRecord(all),
       test: datasetRecord(test),
@@ -122,6 +124,7 @@ async function* stages(policy: Policy, config: Config, data: PipelineData, optio
     };
     yield { type: 'run', stage: 'run', app_version: options.appVersion ?? '', seed: config.seed, config, dataset, policy: policy.info };
     yield* warnings(all, test);
+    yield* teachingFaultWarnings(config, all);
   }
   const composer = await PromptComposer.open(policy, config, train.questions, options.openEmbedder, options.signal);
   if (!options.resume) yield* comparedPrompts(composer, config, train.questions, options.signal);

@@ -2,6 +2,9 @@ import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { InputError } from '../../src/base/errors.ts';
 import { parseNotebook, serializeNotebook } from '../../src/notebook/schema.ts';
+import { sweepNames } from '../../src/rft/ablation/sweeps.ts';
+import { getPath } from '../../src/rft/config.ts';
+import { neededAdapters } from '../../src/rft/adapters.ts';
 
 const folder = new URL('../../public/notebooks/', import.meta.url);
 const read = (name: string): unknown => JSON.parse(readFileSync(new URL(name, folder), 'utf8'));
@@ -24,6 +27,33 @@ test('the quick start is the paper’s method on 100 questions of one task, with
   });
   expect(existsSync(new URL(`../../models/${config.model}/model.safetensors`, import.meta.url))).toBe(true);
   expect(existsSync(new URL(`../../public/data/${config.data.task}.train.jsonl`, import.meta.url))).toBe(true);
+});
+
+describe.each(readdirSync(folder).filter((name) => name.startsWith('failure-')))('%s', (name) => {
+  const { config, cells } = parseNotebook(read(name));
+  const text = cells.flatMap((cell) => (cell.kind === 'markdown' ? [cell.text] : [])).join('\n');
+
+  test('says what to look at, and which adapters it needs', () => {
+    expect(text).toContain('**What to look at.**');
+    const needs = /\*\*Needs\*\* the adapter `([a-z-]+)`/.exec(text)?.[1];
+    expect(needs === undefined ? [] : [needs]).toEqual(neededAdapters(config).map(({ name: adapter }) => adapter));
+  });
+
+  test('names only settings and sweeps that there are', () => {
+    for (const [, path] of text.matchAll(/`([a-z]+\.[a-z_]+)`/g)) expect(() => getPath(config, path!)).not.toThrow();
+    for (const [, sweep] of text.matchAll(/--sweep ([a-z-]+)/g)) expect(sweepNames).toContain(sweep);
+  });
+
+  test('has a cell for each stage that it runs', () => {
+    const stages = cells.flatMap((cell) => (cell.kind === 'stage' ? [cell.stage] : []));
+    const { sft, ppo } = config;
+    expect(stages).toEqual([
+      'evaluate_before',
+      ...(sft.enabled ? ['synthesize', 'sft'] : []),
+      ...(ppo.enabled ? ['ppo'] : []),
+      'evaluate_after',
+    ]);
+  });
 });
 
 test('the smoke run makes 20 updates of 16 x 4 rollouts', () => {

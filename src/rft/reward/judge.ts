@@ -37,7 +37,7 @@ export async function judgeRollouts(
 ): Promise<JudgedRollout[]> {
   const steps = generations.map((generation) => stepEnds(policy.tokenizer, generation));
   if (prm.model === '') return steps.map((ends) => ({ ends }));
-  const judged = steps.map((ends) => judgedSteps(ends, prm.final_answer));
+  const judged = steps.map((ends) => judgedSteps(ends, prm.final_answer, prm.split_at));
   const positions = judged.map((ends) => ends.map(({ token }) => token));
   const scores = await policy.scoreSteps(generations, positions, { adapter: prm.model }, signal);
   const odd = [...scores.keys()].filter((i) => !scores[i]!.every(Number.isFinite));

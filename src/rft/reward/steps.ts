@@ -12,7 +12,13 @@ export interface StepEnd {
   readonly text: string;
   /** Index in `tokens` of the token that holds the step's newline, or of the end token for a last line without one. */
   readonly token: number;
+  /** Which run of lines without a blank one between them it stands in, from 0. */
+  readonly paragraph: number;
 }
+
+/** What ends a step for the process reward model. The bundled models write, and their reward model has learned, lines. */
+export const STEP_SPLITS = ['line', 'blank_line'] as const;
+export type StepSplit = (typeof STEP_SPLITS)[number];
 
 /**
  * The steps of a response in order, process steps and answer lines; a line that the length limit cut off is none. Ends come from the
@@ -24,12 +30,16 @@ export function stepEnds(
   { tokens, prompt_length, finished }: Pick<Generation, 'tokens' | 'prompt_length' | 'finished'>,
 ): StepEnd[] {
   const ends: StepEnd[] = [];
+  let paragraph = 0;
   const add = (text: string, token: number) => {
     const kind = lineKind(text);
-    if (!kind) return;
+    if (!kind) {
+      if (ends.at(-1)?.paragraph === paragraph) paragraph++;
+      return;
+    }
     // Of several lines that end in one token, which can be scored once, the last stands for all.
     if (ends.at(-1)?.token === token) ends.pop();
-    ends.push({ kind, text, token });
+    ends.push({ kind, text, token, paragraph });
   };
   let line = '';
   let run: number[] = [];
@@ -47,9 +57,11 @@ export function stepEnds(
 
 /**
  * The steps that a process reward model judges: the process steps, and with `finalAnswer` the last answer line as one more, as the
- * released code has it. The paper leaves it out: its right or wrong is the outcome reward.
+ * released code has it. The paper leaves it out: its right or wrong is the outcome reward. Split at blank lines, all steps of a paragraph
+ * are one, which ends where the last of them does.
  */
-export function judgedSteps(ends: readonly StepEnd[], finalAnswer: boolean): StepEnd[] {
+export function judgedSteps(ends: readonly StepEnd[], finalAnswer: boolean, split: StepSplit = 'line'): StepEnd[] {
   const answer = ends.findLast(({ kind }) => kind === 'answer');
-  return ends.filter((end) => end.kind === 'process' || (finalAnswer && end === answer));
+  const steps = ends.filter((end) => end.kind === 'process' || (finalAnswer && end === answer));
+  return split === 'line' ? steps : steps.filter(({ paragraph }, i) => steps[i + 1]?.paragraph !== paragraph);
 }

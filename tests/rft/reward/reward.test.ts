@@ -7,7 +7,7 @@ import { type ScoredRollout, normalisedRewards, rolloutReward, tokenRewards } fr
 import type { StepEnd } from '../../../src/rft/reward/steps.ts';
 import { formatTerm, overlongTerm } from '../../../src/rft/reward/terms.ts';
 
-const ends = (...kinds: StepEnd['kind'][]): StepEnd[] => kinds.map((kind, token) => ({ kind, text: '', token }));
+const ends = (...kinds: StepEnd['kind'][]): StepEnd[] => kinds.map((kind, token) => ({ kind, text: '', token, paragraph: 0 }));
 /** The mean of 0.9, 0.2 and 0.6. */
 const F = (0.9 + 0.2 + 0.6) / 3;
 const FORM = { length: 10, maxLength: 40, finished: true, ends: ends('process', 'answer') };

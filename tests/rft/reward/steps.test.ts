@@ -107,3 +107,11 @@ test('the final answer is judged when asked for: the last answer line, once', ()
   expect(judgedSteps(ends, false).map(({ text }) => text)).toEqual(['Step 1: a', 'Step 2: b']);
   expect(judgedSteps(ends, true).map(({ text }) => text)).toEqual(['Step 1: a', 'Step 2: b', 'Answer: B']);
 });
+
+test('split at blank lines, the steps of a paragraph are one, which ends where its last step does', () => {
+  const text = (lines: string) => stepEnds(tokenizer, generation(tokenizer.encode(lines)));
+  const judged = (lines: string, finalAnswer: boolean) => judgedSteps(text(lines), finalAnswer, 'blank_line').map((step) => step.text);
+  expect(judged('Step 1: a\nStep 2: b\nAnswer: A', false)).toEqual(['Step 2: b']);
+  expect(judged('Step 1: a\nStep 2: b\nAnswer: A', true)).toEqual(['Answer: A']);
+  expect(judged('\nStep 1: a\n\n\nStep 2: b\nStep 3: c\n\nAnswer: A', true)).toEqual(['Step 1: a', 'Step 3: c', 'Answer: A']);
+});
