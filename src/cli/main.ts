@@ -5,6 +5,7 @@ import { adapter } from './adapter.ts';
 import { bench } from './bench.ts';
 import { distill } from './distill/distill.ts';
 import { evaluateModel } from './eval.ts';
+import { fuzzLinks } from './fuzz-links.ts';
 import { grade } from './grade.ts';
 import { inspect } from './inspect.ts';
 import { run } from './run.ts';
@@ -39,6 +40,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     summary: 'Training questions nearest to a text: lab similar --question TEXT [--task T4] [--n 3] [--embedder minilm|NAME|FOLDER].',
     run: similar,
   },
+  'fuzz-links': { summary: 'Hostile links through the decoder: lab fuzz-links [--n N] [--seed S].', run: fuzzLinks },
   distill: {
     summary: 'Train bundled models and adapters: lab distill pico|mini|nano|teacher|foreign-teacher|rewriter|prm|all [--max-minutes M].',
     run: distill,
