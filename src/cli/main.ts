@@ -10,6 +10,7 @@ import { grade } from './grade.ts';
 import { inspect } from './inspect.ts';
 import { run } from './run.ts';
 import { similar } from './similar.ts';
+import { verify } from './verify.ts';
 
 interface Command {
   readonly summary: string;
@@ -23,6 +24,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
       'Run a notebook: lab run NOTEBOOK [--seed N] [--preset paper|repo|modern] [--set path=value] [--train FILE --test FILE] [--out FILE] [--adapter DIR] [--backend webgpu|cpu].',
     run,
   },
+  verify: { summary: 'Replay the run of a record and compare: lab verify run.jsonl [--train FILE --test FILE].', run: verify },
   eval: {
     summary: 'Accuracy of a model on the test questions: lab eval --model NAME|FOLDER --task T3,T5|all [--n N].',
     run: evaluateModel,
