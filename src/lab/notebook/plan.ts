@@ -1,0 +1,40 @@
+/** What a notebook would do if it were run, in words, before anything of it is. */
+import type { Config } from '../../rft/config.ts';
+import { STAGES, type Stage } from '../../rft/events.ts';
+import type { BundledModel } from '../../workers/manifest.ts';
+import { minilmBytes } from '../../workers/minilm-files.ts';
+import { bytes } from '../format.ts';
+import { STAGE_NAMES, stagePlan } from '../stages.ts';
+
+/** What it would fetch, and from where; `bundled` is undefined while the list is on its way. */
+export function downloads({ model, data, icl, augment }: Config, bundled: readonly BundledModel[] | undefined): string[] {
+  const known = bundled?.find(({ name }) => name === model);
+  const size = known && bytes(known.files.reduce((sum, file) => sum + file.bytes, 0));
+  const lines = [
+    known || !bundled
+      ? `The model ${model}, from this lab${size ? ` (${size}, kept after the first time)` : ''}.`
+      : `Nothing for the model ${model}: it is not bundled, so you would have to choose its folder yourself.`,
+    data.file === ''
+      ? `The questions of task ${data.task}, from this lab.`
+      : `Nothing for the questions of ${data.file}: they come with the notebook, or you would have to choose the file yourself.`,
+  ];
+  if (icl.k > 0 && icl.embedder === 'minilm')
+    lines.push(`The sentence encoder all-MiniLM-L6-v2, from this lab (${bytes(minilmBytes('wasm'))}).`);
+  if (augment.enabled && augment.rewriter === 'endpoint') {
+    lines.push(`It would send the training questions to ${augment.endpoint_url || 'an endpoint that it does not name'}.`);
+  }
+  return lines;
+}
+
+const runs = ({ augment, sft, ppo }: Config): Record<Stage, boolean> => ({
+  evaluate_before: true,
+  augment: augment.enabled,
+  synthesize: sft.enabled,
+  sft: sft.enabled,
+  ppo: ppo.enabled,
+  evaluate_after: sft.enabled || ppo.enabled,
+});
+
+/** The stages that it would run, with how much of each. */
+export const work = (config: Config): string[] =>
+  STAGES.filter((stage) => runs(config)[stage]).map((stage) => `${STAGE_NAMES[stage]}: ${stagePlan(stage, config)}`);
