@@ -2,7 +2,7 @@
 import { APP_VERSION } from '../base/version.ts';
 import { type ErrorRecord, InputError, LabError, errorRecord } from '../base/errors.ts';
 import { type Config, setPaths } from '../rft/config.ts';
-import { type Dataset, datasetOf, firstQuestions, parseDataset, type Question } from '../rft/dataset.ts';
+import { type Dataset, firstQuestions, parseDataset, type Question } from '../rft/dataset.ts';
 import type { Embedder } from '../rft/embedder.ts';
 import type { Interval } from '../rft/statistics.ts';
 import { TrainerClient, WORKER_STOPPED } from '../workers/client.ts';
@@ -19,6 +19,7 @@ import type {
   PolicyInfo,
   WorkerMessage,
 } from '../workers/protocol.ts';
+import { inlineDataset } from '../notebook/inline.ts';
 import { type Notebook, parseNotebook } from '../notebook/schema.ts';
 import { zip } from './zip.ts';
 import { download } from './download.ts';
@@ -231,7 +232,7 @@ export class Lab {
     this.own = undefined;
     if (notebook.data?.kind !== 'inline') return;
     const { name, train, test } = notebook.data;
-    await this.useQuestions(await datasetOf(name, train), await datasetOf(name, test));
+    await this.useQuestions(await inlineDataset(name, train), await inlineDataset(name, test));
   }
 
   /** The same notebook with other cells or another title. */

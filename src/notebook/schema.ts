@@ -26,6 +26,8 @@ const questionSchema = v.strictObject({
   question: short,
   choices: v.strictObject({ text: v.pipe(v.array(short), v.length(4)), label: v.pipe(v.array(v.picklist(LABELS)), v.length(4)) }),
   answerKey: v.picklist(LABELS),
+  /** As JSON: the order of its names is part of the hash of the questions. */
+  details: v.exactOptional(short),
 });
 const questions = v.pipe(listOf(questionSchema, NOTEBOOK_LIMITS.questions), v.minLength(1));
 const fileName = v.pipe(v.string(), v.minLength(1), v.maxLength(200));
@@ -60,6 +62,7 @@ const envelopeSchema = v.strictObject({
 });
 
 export type Cell = v.InferOutput<typeof cellSchema>;
+export type InlineQuestion = v.InferOutput<typeof questionSchema>;
 export type NotebookData = v.InferOutput<typeof dataSchema>;
 export type NotebookView = v.InferOutput<typeof viewSchema>;
 

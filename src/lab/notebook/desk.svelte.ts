@@ -2,8 +2,9 @@
 import { type ErrorRecord, InputError, errorRecord } from '../../base/errors.ts';
 import { APP_VERSION } from '../../base/version.ts';
 import { History } from '../../notebook/history.ts';
+import { inlineQuestions } from '../../notebook/inline.ts';
 import { decodeLink, encodeLink, isNotebookLink } from '../../notebook/link.ts';
-import { type Comparison, type Results, compareResults, resultsOf } from '../../notebook/results.ts';
+import { type Comparison, type Results, compareResults, resultsOf, settingsDigest } from '../../notebook/results.ts';
 import { type Cell, NOTEBOOK_LIMITS, type Notebook, type NotebookData, notebookFile, readNotebook } from '../../notebook/schema.ts';
 import { NotebookStore, type SavedNotebook, lockNotebook } from '../../notebook/store.ts';
 import { download } from '../download.ts';
@@ -54,6 +55,13 @@ export class NotebookDesk {
     return started && done ? resultsOf(started, ppo, done) : undefined;
   });
 
+  /** The run on show asked other questions than those that the notebook names. */
+  readonly otherQuestions = $derived.by(() => {
+    const data = this.history?.present.data;
+    const dataset = this.lab.run.view.started?.dataset;
+    return data?.kind === 'reference' && dataset && (data.train !== dataset.train.sha256 || data.test !== dataset.test.sha256);
+  });
+
   readonly comparison = $derived.by<Comparison | undefined>(() =>
     this.recorded && this.rerun ? compareResults(this.recorded, this.rerun) : undefined,
   );
@@ -94,6 +102,7 @@ export class NotebookDesk {
 
   async openSaved({ id, title }: SavedNotebook): Promise<void> {
     await this.guard(async () => {
+      if (id === this.id) return;
       const notebook = await (await this.opened()).read(id);
       await this.saveNow();
       this.leave();
@@ -177,7 +186,9 @@ export class NotebookDesk {
     if (!notebook || !config) return undefined;
     const { title, cells } = notebook;
     const data = this.dataOut(withQuestions);
-    const results = this.rerun ?? this.recorded;
+    // Figures of other settings than these would be passed off as theirs.
+    const settings = settingsDigest(config);
+    const results = [this.rerun, this.recorded].find((known) => known?.settings === settings);
     return {
       title,
       cells,
@@ -215,7 +226,8 @@ export class NotebookDesk {
       const store = await this.opened();
       this.id ??= crypto.randomUUID();
       this.lock ??= await lockNotebook(this.id);
-      await store.save(this.id, notebook);
+      // With the seed and the model that were chosen beside it.
+      await store.save(this.id, { ...notebook, config: this.lab.config ?? notebook.config });
       this.saving = 'saved';
       await this.listSaved();
     } catch (error) {
@@ -228,8 +240,7 @@ export class NotebookDesk {
     const { own } = this.lab;
     const { started } = this.lab.run.view;
     if (own && withQuestions) {
-      const plain = ({ questions }: typeof own.train) => questions.map(({ question, choices: { text, label }, answerKey }) => ({ question, choices: { text: [...text], label: [...label] }, answerKey })); // prettier-ignore
-      return { kind: 'inline', name: own.train.name, train: plain(own.train), test: plain(own.test) };
+      return { kind: 'inline', name: own.train.name, train: inlineQuestions(own.train), test: inlineQuestions(own.test) };
     }
     if (own) return { kind: 'reference', train: own.inUse?.sha256 ?? own.train.sha256, test: own.test.sha256 };
     return started ? { kind: 'reference', train: started.dataset.train.sha256, test: started.dataset.test.sha256 } : this.notebook?.data;

@@ -1,3 +1,6 @@
+/** What strangers may send, and a page that is made to open it. */
+import type { Page } from 'playwright';
+
 /** Markdown that would run, fetch, cover or break something if it were let through. */
 export const HOSTILE_MARKDOWN: readonly string[] = [
   '<script>window.polluted = 1</script><img src=x onerror="window.polluted = 1">',
@@ -18,3 +21,32 @@ export const HOSTILE_MARKDOWN: readonly string[] = [
   '```<script>\n</code></pre><script>window.polluted=1</script>\n```\n\n`<img src=x onerror=window.polluted=1>`',
   '![x](data:image/svg+xml;base64,PHN2ZyBvbmxvYWQ9ImFsZXJ0KDEpIi8+) ![ok](data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAA=)',
 ];
+
+/**
+ * Opens each link in the page as a reader does who follows it, and closes what it showed. Texts that are meant as no notebook's link
+ * leave the page as it is.
+ */
+export async function follow(page: Page, links: readonly string[]): Promise<('preview' | 'refused' | 'ignored')[]> {
+  const answers: ('preview' | 'refused' | 'ignored')[] = [];
+  for (const link of links) {
+    const answer = await page.evaluate(async (hash) => {
+      history.replaceState(null, '', location.pathname);
+      location.hash = hash;
+      if (!/#(\/|%2f)notebook(\/|%2f)/i.test(location.hash)) return 'ignored';
+      for (let turn = 0; turn < 500; turn++) {
+        await new Promise((resolve) => setTimeout(resolve, 10));
+        const shown = document.querySelector('[data-testid="preview"]');
+        const button = [...document.querySelectorAll('button')].find(({ textContent }) =>
+          ['Close without using it', 'Dismiss'].includes(textContent.trim()),
+        );
+        if (!button) continue;
+        button.click();
+        await new Promise((resolve) => setTimeout(resolve, 0));
+        return shown ? 'preview' : 'refused';
+      }
+      throw new Error('The page showed nothing of the link.');
+    }, link);
+    answers.push(answer as (typeof answers)[number]);
+  }
+  return answers;
+}
