@@ -154,6 +154,29 @@ test('a notebook is edited with undo, kept, opened again, and a second tab goes 
   await page.context().close();
 }, 120_000);
 
+test('where the browser keeps nothing the page says so, and editing and sharing go on', async () => {
+  const { page, complaints } = await site.visit();
+  await page.evaluate(() =>
+    Object.defineProperty(window, 'indexedDB', {
+      value: {
+        open: () => {
+          throw new DOMException('denied', 'SecurityError');
+        },
+      },
+    }),
+  );
+  page.setDefaultTimeout(30_000);
+  await panel(page).click();
+  await page.getByText('This browser keeps no notebooks here: denied.').waitFor();
+  await button(page, 'Edit').click();
+  await page.getByLabel('Title').fill('Unkept');
+  await page.getByText('Unkept, not saved').waitFor();
+  expect(await sharedLink(page)).toContain('#/notebook/');
+  expect(await look(page, 'no-storage')).toEqual([]);
+  expect(complaints).toEqual([]);
+  await page.context().close();
+}, 60_000);
+
 test('hostile Markdown and hostile links do nothing in the page, under its content security policy', async () => {
   const { page, complaints, strangers } = await site.visit();
   page.setDefaultTimeout(20_000);
