@@ -9,6 +9,7 @@ import { APP_VERSION } from '../base/version.ts';
 import { openPolicy } from '../model/open.ts';
 import { type RunRecordFile, compareRecords, readRecord } from '../notebook/record.ts';
 import { adapterText } from '../notebook/results.ts';
+import { loadNeededAdapters } from '../rft/adapters.ts';
 import { firstQuestions } from '../rft/dataset.ts';
 import type { RunEvent } from '../rft/events.ts';
 import type { PipelineData } from '../rft/pipeline.ts';
@@ -16,7 +17,7 @@ import type { Policy } from '../rft/policy.ts';
 import { runWithRecovery } from '../rft/recovery.ts';
 import { nodeGpu } from './dawn.ts';
 import { openMiniLm } from './minilm.ts';
-import { readModelFolder, readText } from './models.ts';
+import { readAdapter, readModelFolder, readText } from './models.ts';
 import { questionsOf } from './run.ts';
 
 export async function verify(args: readonly string[]): Promise<number> {
@@ -62,6 +63,7 @@ async function replay({ started: { config, policy: was } }: RunRecordFile, data:
   const open = async () => {
     const { backend } = was;
     policy = await openPolicy(config.model, folder, backend === 'cpu' ? { backend } : { backend, gpu: await nodeGpu() });
+    await loadNeededAdapters(policy, config, (adapter) => readAdapter(config.model, adapter));
     return policy;
   };
   const endpointKey = process.env.OPENRFT_ENDPOINT_KEY;

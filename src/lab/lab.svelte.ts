@@ -271,7 +271,8 @@ export class Lab {
 
   private useCpu(): void {
     this.backend = 'cpu';
-    this.choose('smoke');
+    // A notebook of the reader's own stays what it is, with the model for the CPU.
+    if (!this.document) this.choose('smoke');
     this.problem = undefined;
   }
 

@@ -2,7 +2,15 @@ import { expect, test } from 'vitest';
 import { downloads, work } from '../../src/lab/notebook/plan.ts';
 import { resolveConfig } from '../../src/rft/config.ts';
 
-const bundled = [{ name: 'pico', parameters: 1, files: [{ name: 'model.safetensors', bytes: 248_000, sha256: 'a'.repeat(64) }] }];
+const sha256 = 'a'.repeat(64);
+const bundled = [
+  {
+    name: 'pico',
+    parameters: 1,
+    files: [{ name: 'model.safetensors', bytes: 248_000, sha256 }],
+    adapters: [{ name: 'teacher', files: [{ name: 'adapter_model.safetensors', bytes: 12_000, sha256 }] }],
+  },
+];
 
 test('what would be fetched, and sent, is named with its size and host', () => {
   const lines = downloads(
@@ -18,6 +26,12 @@ test('what would be fetched, and sent, is named with its size and host', () => {
   expect(lines[1]).toContain('T4');
   expect(lines[2]).toContain('all-MiniLM-L6-v2');
   expect(lines[3]).toContain('send the training questions to https://example.org/v1');
+});
+
+test('adapters that a run uses are named with their size, and those that are missing too', () => {
+  const lines = downloads(resolveConfig({ model: 'pico', synthesis: { source: 'teacher' } }), bundled);
+  expect(lines[2]).toBe('The adapter teacher of that model, from this lab (12 kB).');
+  expect(downloads(resolveConfig({ model: 'pico', synthesis: { source: 'other' } }), bundled)[2]).toContain('does not have');
 });
 
 test('what is not bundled has to be chosen by the reader', () => {

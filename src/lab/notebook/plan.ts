@@ -1,4 +1,5 @@
 /** What a notebook would do if it were run, in words, before anything of it is. */
+import { neededAdapters } from '../../rft/adapters.ts';
 import type { Config } from '../../rft/config.ts';
 import { STAGES, type Stage } from '../../rft/events.ts';
 import type { BundledModel } from '../../workers/manifest.ts';
@@ -6,10 +7,13 @@ import { minilmBytes } from '../../workers/minilm-files.ts';
 import { bytes } from '../format.ts';
 import { STAGE_NAMES, stagePlan } from '../stages.ts';
 
+const sizeOf = (files: readonly { readonly bytes: number }[]) => bytes(files.reduce((sum, file) => sum + file.bytes, 0));
+
 /** What it would fetch, and from where; `bundled` is undefined while the list is on its way. */
-export function downloads({ model, data, icl, augment }: Config, bundled: readonly BundledModel[] | undefined): string[] {
+export function downloads(config: Config, bundled: readonly BundledModel[] | undefined): string[] {
+  const { model, data, icl, augment } = config;
   const known = bundled?.find(({ name }) => name === model);
-  const size = known && bytes(known.files.reduce((sum, file) => sum + file.bytes, 0));
+  const size = known && sizeOf(known.files);
   const lines = [
     known || !bundled
       ? `The model ${model}, from this lab${size ? ` (${size}, kept after the first time)` : ''}.`
@@ -18,6 +22,11 @@ export function downloads({ model, data, icl, augment }: Config, bundled: readon
       ? `The questions of task ${data.task}, from this lab.`
       : `Nothing for the questions of ${data.file}: they come with the notebook, or you would have to choose the file yourself.`,
   ];
+  for (const { name } of neededAdapters(config)) {
+    const adapter = known?.adapters.find((bundledAdapter) => bundledAdapter.name === name);
+    if (adapter) lines.push(`The adapter ${name} of that model, from this lab (${sizeOf(adapter.files)}).`);
+    else if (bundled) lines.push(`The adapter ${name}, which this lab does not have: it would stop and say so.`);
+  }
   if (icl.k > 0 && icl.embedder === 'minilm')
     lines.push(`The sentence encoder all-MiniLM-L6-v2, from this lab (${bytes(minilmBytes('wasm'))}).`);
   if (augment.enabled && augment.rewriter === 'endpoint') {
