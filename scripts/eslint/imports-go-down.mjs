@@ -13,7 +13,8 @@ const ROOMS = {
   model: { rooms: ['base', 'gpu', 'nn', 'rft'], packages: ['@huggingface/tokenizers'] },
   // The readers of CSV and Parquet are plain functions over text and bytes, as valibot is over values.
   rft: { rooms: ['base'], packages: ['valibot', 'papaparse', 'hyparquet', 'hyparquet-compressors'] },
-  notebook: { rooms: ['base', 'rft'], packages: ['valibot'] },
+  // fflate and not the platform's streams: synchronous, the same bytes everywhere, and it can be stopped within a slice.
+  notebook: { rooms: ['base', 'rft'], packages: ['valibot', 'fflate', 'idb'] },
   workers: {
     rooms: ['base', 'gpu', 'nn', 'model', 'rft', 'notebook'],
     packages: ['comlink', 'valibot', '@xenova/transformers', 'onnxruntime-web'],
@@ -22,7 +23,10 @@ const ROOMS = {
     rooms: ['base', 'gpu', 'nn', 'model', 'rft', 'notebook', 'workers', 'scripts', 'bench'],
     packages: ['node', 'valibot', 'webgpu', 'onnxruntime-web', 'nanotar'],
   },
-  lab: { rooms: ['base', 'rft', 'notebook', 'workers'], packages: ['svelte', 'uplot', 'valibot', 'comlink'] },
+  lab: {
+    rooms: ['base', 'rft', 'notebook', 'workers'],
+    packages: ['svelte', 'uplot', 'valibot', 'comlink', 'marked', 'dompurify', 'temml', 'uqr'],
+  },
 };
 
 /** @type {import('eslint').Rule.RuleModule} */

@@ -6,10 +6,12 @@ import { adapter } from './adapter.ts';
 import { bench } from './bench.ts';
 import { distill } from './distill/distill.ts';
 import { evaluateModel } from './eval.ts';
+import { fuzzLinks } from './fuzz-links.ts';
 import { grade } from './grade.ts';
 import { inspect } from './inspect.ts';
 import { run } from './run.ts';
 import { similar } from './similar.ts';
+import { verify } from './verify.ts';
 
 interface Command {
   readonly summary: string;
@@ -23,6 +25,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
       'Run a notebook: lab run NOTEBOOK [--seed N] [--preset paper|repo|modern] [--set path=value] [--train FILE --test FILE] [--out FILE] [--adapter DIR] [--backend webgpu|cpu].',
     run,
   },
+  verify: { summary: 'Replay the run of a record and compare: lab verify run.jsonl [--train FILE --test FILE].', run: verify },
   eval: {
     summary: 'Accuracy of a model on the test questions: lab eval --model NAME|FOLDER --task T3,T5|all [--n N].',
     run: evaluateModel,
@@ -45,6 +48,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     summary: 'Training questions nearest to a text: lab similar --question TEXT [--task T4] [--n 3] [--embedder minilm|NAME|FOLDER].',
     run: similar,
   },
+  'fuzz-links': { summary: 'Hostile links through the decoder: lab fuzz-links [--n N] [--seed S].', run: fuzzLinks },
   distill: {
     summary: 'Train bundled models and adapters: lab distill pico|mini|nano|teacher|foreign-teacher|rewriter|prm|all [--max-minutes M].',
     run: distill,

@@ -84,7 +84,12 @@ export async function run(args: readonly string[]): Promise<number> {
   return 0;
 }
 
-async function questionsOf({ data: { task, file } }: Config, train: string | undefined, test: string | undefined): Promise<PipelineData> {
+/** The questions of a run: two files of one's own, or the bundled task's. */
+export async function questionsOf(
+  { data: { task, file } }: Config,
+  train: string | undefined,
+  test: string | undefined,
+): Promise<PipelineData> {
   if (train !== undefined && test !== undefined) return { train: (await readOwn(train)).dataset, test: (await readOwn(test)).dataset };
   if (train !== undefined || test !== undefined || file !== '') {
     throw new InputError(

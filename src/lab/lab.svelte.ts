@@ -19,6 +19,7 @@ import type {
   PolicyInfo,
   WorkerMessage,
 } from '../workers/protocol.ts';
+import { inlineDataset } from '../notebook/inline.ts';
 import { type Notebook, parseNotebook } from '../notebook/schema.ts';
 import { zip } from './zip.ts';
 import { download } from './download.ts';
@@ -70,6 +71,8 @@ export class Lab {
   run = $state.raw(new RunState());
   readonly retrieval = new Retrieval(this);
   private notebooks = $state.raw<Partial<Record<NotebookName, Notebook>>>({});
+  /** The reader's notebook, in place of a bundled one. */
+  private document = $state.raw<Notebook | undefined>();
   private overrides = $state.raw<readonly (readonly [path: string, value: string])[]>([]);
   private canResume = $state(false);
   /** Of the model that is loaded and of the one that last ran, when they are the reader's own: two can have one name. */
@@ -90,9 +93,12 @@ export class Lab {
     void this.loadNotebooks();
   }
 
+  /** The notebook in use; undefined until it has arrived. */
+  readonly current = $derived(this.document ?? this.notebooks[this.notebook]);
+
   /** Undefined until the notebook has arrived. */
   readonly config = $derived.by<Config | undefined>(() => {
-    const notebook = this.notebooks[this.notebook];
+    const notebook = this.current;
     if (!notebook) return undefined;
     let { config } = notebook;
     config = setPaths(config, this.overrides);
@@ -211,9 +217,27 @@ export class Lab {
 
   /** Another notebook brings its own seed. */
   choose(notebook: NotebookName): void {
+    this.document = undefined;
     this.notebook = notebook;
     this.seed = undefined;
     void this.models.readAgain();
+  }
+
+  /** An opened notebook brings its settings, its model and, where they are in it, its questions; what was set beside another is dropped. */
+  async adopt(notebook: Notebook): Promise<void> {
+    this.document = notebook;
+    this.seed = undefined;
+    this.overrides = [];
+    this.models.chosen = undefined;
+    this.own = undefined;
+    if (notebook.data?.kind !== 'inline') return;
+    const { name, train, test } = notebook.data;
+    await this.useQuestions(await inlineDataset(name, train), await inlineDataset(name, test));
+  }
+
+  /** The same notebook with other cells or another title. */
+  edit(notebook: Notebook): void {
+    this.document = notebook;
   }
 
   /** Loads the chosen model without running anything. */
@@ -247,7 +271,8 @@ export class Lab {
 
   private useCpu(): void {
     this.backend = 'cpu';
-    this.choose('smoke');
+    // A notebook of the reader's own stays what it is, with the model for the CPU.
+    if (!this.document) this.choose('smoke');
     this.problem = undefined;
   }
 

@@ -1,7 +1,7 @@
 /** One run as the page sees it: its record, the view folded from it, and how far its current stage is. */
 import type { ProgressEvent, RunEvent } from '../rft/events.ts';
 import { type Progress, ProgressMeter } from './progress.ts';
-import { RunRecord } from './record.ts';
+import { RunRecord } from '../notebook/run-record.ts';
 import { emptyView, foldEvents, type RunView } from './view.ts';
 
 export class RunState {

@@ -1,7 +1,7 @@
 import { afterEach, expect, test } from 'vitest';
 import { type Config, resolveConfig } from '../../src/rft/config.ts';
 import { type RunEvent, withoutTime } from '../../src/rft/events.ts';
-import { RunRecord } from '../../src/lab/record.ts';
+import { RunRecord } from '../../src/notebook/run-record.ts';
 import { TrainerClient } from '../../src/workers/client.ts';
 import { minilmBytes } from '../../src/workers/minilm-files.ts';
 import type { DataFile, RunRequest, WorkerMessage } from '../../src/workers/protocol.ts';

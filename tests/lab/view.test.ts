@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { RunRecord } from '../../src/lab/record.ts';
+import { RunRecord } from '../../src/notebook/run-record.ts';
 import { emptyView, foldEvents, type RunView } from '../../src/lab/view.ts';
 import { type RunEvent, withoutTime } from '../../src/rft/events.ts';
 import { runPipeline } from '../../src/rft/pipeline.ts';

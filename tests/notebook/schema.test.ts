@@ -61,10 +61,10 @@ test('the smoke run makes 20 updates of 16 x 4 rollouts', () => {
   expect(config).toMatchObject({ model: 'pico', ppo: { updates: 20, questions_per_update: 16, samples_per_question: 4 } });
 });
 
-const minimal = { v: 1, kind: 'notebook', title: 't', seed: 1, config: {}, cells: [] };
+const minimal = { v: 2, kind: 'notebook', title: 't', seed: 1, config: {}, cells: [] };
 
 test.each([
-  [{ ...minimal, v: 2 }, 'has version 2'],
+  [{ ...minimal, v: 3 }, 'has version 3'],
   [{ ...minimal, script: 'x' }, 'script'],
   [{ ...minimal, title: undefined }, 'title'],
   [{ ...minimal, seed: -1 }, 'seed must be a whole number from 0'],

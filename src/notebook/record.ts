@@ -1,0 +1,85 @@
+/** A run's record, its events as JSON lines, read again and compared with a replay. */
+import { InputError } from '../base/errors.ts';
+import { resolveConfig } from '../rft/config.ts';
+import { type DoneEvent, type RlMetricEvent, type RunEvent, type RunStartedEvent, withoutTime } from '../rft/events.ts';
+import { RunRecord } from './run-record.ts';
+import { type Comparison, adapterText, compareResults, resultsOf } from './results.ts';
+
+export interface RunRecordFile {
+  readonly started: RunStartedEvent;
+  readonly done: DoneEvent;
+  /** In order; what a lost device undid is taken out. */
+  readonly events: readonly RunEvent[];
+}
+
+/**
+ * @param name stands in the messages.
+ * @throws InputError naming the line for what is no event, for settings that this lab doesn't have, and for a run that did not end.
+ */
+export function readRecord(text: string, name: string): RunRecordFile {
+  const record = new RunRecord();
+  record.add(text.trimEnd().split('\n').map((line, i) => parseEvent(line, `${name}, line ${i + 1}`))); // prettier-ignore
+  const { events } = record;
+  const [started] = events;
+  const done = events.at(-1);
+  if (started?.type !== 'run')
+    throw new InputError(`${name} does not begin with the event "run".`, 'Choose a whole run record of the lab.');
+  if (done?.type !== 'done') {
+    throw new InputError(`${name} does not end with the event "done": its run was not finished.`, 'Choose the record of a finished run.');
+  }
+  const { config: recorded } = started as { config: unknown };
+  return { started: { ...started, config: resolveConfig(recorded) }, done, events };
+}
+
+function parseEvent(line: string, where: string): RunEvent {
+  let json: unknown;
+  try {
+    json = JSON.parse(line);
+  } catch (cause) {
+    throw new InputError(`${where} is not JSON: ${(cause as Error).message}.`, 'Choose a run record of the lab, unchanged.', { cause });
+  }
+  if (typeof json === 'object' && json !== null && 'type' in json && typeof json.type === 'string') return json as RunEvent;
+  throw new InputError(`${where} is no event of a run.`, 'Choose a run record of the lab, unchanged.');
+}
+
+export interface RecordComparison {
+  /** Figures against figures; whether the adapter is the same is told with them. */
+  readonly results: Comparison;
+  /** On the same adapter: events compared without their time fields, and the first that differs. */
+  readonly events?: { readonly compared: number; readonly difference?: EventDifference };
+  readonly reproduced: boolean;
+}
+
+export interface EventDifference {
+  /** From 1, among the events compared. */
+  readonly event: number;
+  readonly recorded: string | undefined;
+  readonly replayed: string | undefined;
+}
+
+/**
+ * On the same adapter and lanes a run is reproduced when its events are the same, byte for byte without their time fields; elsewhere
+ * when the accuracies lie in the recorded 95 % intervals.
+ */
+export function compareRecords(recorded: RunRecordFile, replayed: RunRecordFile): RecordComparison {
+  const results = compareResults(figures(recorded), figures(replayed));
+  if (!results.comparable) return { results, reproduced: false };
+  if (adapterText(recorded.started.policy) !== adapterText(replayed.started.policy)) {
+    const accuracies = results.figures.filter(({ figure }) => figure !== 'reward' && figure !== 'kl');
+    return { results, reproduced: accuracies.every(({ verdict }) => verdict !== 'outside') };
+  }
+  const [was, is] = [comparable(recorded), comparable(replayed)];
+  const compared = Math.max(was.length, is.length);
+  const at = Array.from({ length: compared }, (_, i) => i).find((i) => was[i] !== is[i]);
+  if (at === undefined) return { results, events: { compared }, reproduced: true };
+  return { results, events: { compared, difference: { event: at + 1, recorded: was[at], replayed: is[at] } }, reproduced: false };
+}
+
+const figures = ({ started, done, events }: RunRecordFile) =>
+  resultsOf(started, events.filter((event): event is RlMetricEvent => event.type === 'metric' && event.stage === 'ppo'), done); // prettier-ignore
+
+/** What two runs owe each other. The first event and warnings name files and versions, and a lost device belongs to one run alone. */
+const comparable = ({ events }: RunRecordFile): string[] =>
+  events
+    .filter((event) => event.type !== 'run' && !(event.type === 'warning' && event.code === 'gpu-device-lost'))
+    .map((event) => (event.type === 'warning' ? `warning ${event.stage} ${event.code}` : withoutTime(event)));
