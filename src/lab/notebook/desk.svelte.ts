@@ -167,7 +167,7 @@ export class NotebookDesk {
   /** By one place, up (-1) or down (1). */
   move(at: number, by: 1 | -1): void {
     const cell = this.notebook?.cells[at];
-    if (!cell || !this.notebook?.cells[at + by]) return;
+    if (!cell || !this.notebook.cells[at + by]) return;
     this.change((notebook) => ({ ...notebook, cells: notebook.cells.toSpliced(at, 1).toSpliced(at + by, 0, cell) }));
   }
 
