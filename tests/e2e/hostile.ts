@@ -46,7 +46,7 @@ export async function follow(page: Page, links: readonly string[]): Promise<('pr
       }
       throw new Error('The page showed nothing of the link.');
     }, link);
-    answers.push(answer as (typeof answers)[number]);
+    answers.push(answer);
   }
   return answers;
 }
