@@ -10,7 +10,7 @@ afterAll(() => site.close());
 
 test('a reader types a response and sees the grade by every rule, and what the chosen one makes of bad outputs', async () => {
   const { page, complaints } = await site.visit();
-  await page.getByText('40 updates of 64 rollouts').waitFor(); // The notebook has arrived.
+  await page.getByRole('list').getByText('40 updates of 64 rollouts').waitFor(); // The notebook has arrived.
   await page.getByText('Try the graders').click();
   const grade = page.getByTestId('grade');
   const row = async (name: string) => (await page.getByRole('region', { name: 'All graders, table' }).getByRole('row', { name: new RegExp(`^${name} `) }).textContent())?.replace(/\s+/g, ' ').trim(); // prettier-ignore
@@ -43,7 +43,7 @@ test('a reader types a response and sees the grade by every rule, and what the c
 
 test('the graders of the page have the options of its address', async () => {
   const { page, complaints } = await site.visit('?grader=multi&grader_options.multi.boxed=0.25&grader_options.multi.multiple_choice=0.75');
-  await page.getByText('40 updates of 64 rollouts').waitFor();
+  await page.getByRole('list').getByText('40 updates of 64 rollouts').waitFor();
   await page.getByText('Try the graders').click();
   expect(await page.getByTestId('grade').textContent()).toMatch(/wrong\s+· reward 0\.75/);
   expect(await page.getByRole('row', { name: /^multi / }).textContent()).toMatch(/multiple_choice 1\s*boxed 0/);

@@ -36,6 +36,6 @@ test('an address with an unknown setting says so, and the page works on', async 
   const { page, complaints } = await site.visit('?ppo.no_such_setting=1');
   await page.getByText('There is no setting ppo.no_such_setting.').waitFor();
   await page.getByRole('button', { name: 'Dismiss' }).click();
-  await page.getByText('40 updates of 64 rollouts').waitFor();
+  await page.getByRole('list').getByText('40 updates of 64 rollouts').waitFor();
   expect(complaints).toEqual([]);
 });
