@@ -25,7 +25,7 @@ export const TASKS: readonly Task[] = [
 /** The tasks with the shortest texts, which the smallest model learns. */
 export const PICO_TASKS: readonly Task[] = [moleculeStructurePrediction, highSchoolPhysicsCalculation];
 
-/** Those that a model of half a million parameters learns well beside each other. */
+/** Half of them, so that a model of half a million parameters has more room for each. */
 export const NANO_TASKS: readonly Task[] = [
   retrosynthesis,
   moleculeStructurePrediction,
