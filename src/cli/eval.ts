@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util';
 import { Seed } from '../base/random.ts';
 import { openPolicy } from '../model/open.ts';
 import { type Baselines, baselines } from '../rft/baselines.ts';
-import { parseDataset, phrasingGroup } from '../rft/dataset.ts';
+import { phrasingGroup } from '../rft/dataset.ts';
 import { type OutcomeCounts, countOutcomes } from '../rft/graders/grader.ts';
 import { multipleChoice } from '../rft/graders/multiple-choice.ts';
 import type { AdapterName, Policy } from '../rft/policy.ts';
@@ -12,7 +12,7 @@ import { passLevels } from '../rft/evaluate.ts';
 import { type Interval, mean, passAtK, wilson } from '../rft/statistics.ts';
 import { TASKS, taskById } from '../rft/tasks/registry.ts';
 import { nodeGpu } from './dawn.ts';
-import { readAdapter, readModelFolder, readQuestions } from './models.ts';
+import { readAdapter, readModelFolder, readTask } from './models.ts';
 
 export interface TaskAccuracy {
   readonly task: string;
@@ -40,7 +40,7 @@ export interface EvaluationOptions {
 }
 
 export async function evaluateTask(policy: Policy, task: string, options: EvaluationOptions): Promise<TaskAccuracy> {
-  const all = (await parseDataset(`${task}.test`, await readQuestions(task, 'test'))).questions;
+  const all = (await readTask(task, 'test')).questions;
   const questions = options.questions > 0 ? all.slice(0, options.questions) : all;
   const prompts = encodePrompts(policy, questions).flatMap((prompt) => Array.from({ length: options.samples }, () => prompt));
   const generations = await policy.generate({
@@ -64,7 +64,7 @@ export async function evaluateTask(policy: Policy, task: string, options: Evalua
     groups.set(group, [...(groups.get(group) ?? []), q]);
   });
   const right = shares.map((part) => Math.round(part * options.samples));
-  const train = (await parseDataset(`${task}.train`, await readQuestions(task, 'train'))).questions;
+  const train = (await readTask(task, 'train')).questions;
   return {
     task,
     questions: questions.length,

@@ -5,6 +5,7 @@ import { basename, dirname, join } from 'node:path';
 import { InputError } from '../base/errors.ts';
 import type { FolderFile, ModelFolder } from '../model/folder.ts';
 import { loadTokenizer } from '../model/tokenizer.ts';
+import { type Dataset, parseDataset } from '../rft/dataset.ts';
 import { type ImportOptions, type ImportResult, importQuestions } from '../rft/import/import.ts';
 import type { NeededAdapter } from '../rft/adapters.ts';
 import type { AdapterExport, AdapterName, Tokenizer } from '../rft/policy.ts';
@@ -86,6 +87,9 @@ export async function readQuestions(task: string, split: 'train' | 'test'): Prom
   const path = join('public', 'data', `${task}.${split}.jsonl`);
   return (await file(path, "Run this in the project's root; the bundled tasks lie in public/data.")).toString('utf8');
 }
+
+export const readTask = async (task: string, split: 'train' | 'test'): Promise<Dataset> =>
+  parseDataset(`${task}.${split}`, await readQuestions(task, split));
 
 export const readBytes = async (path: string, remedy: string): Promise<Uint8Array<ArrayBuffer>> =>
   Uint8Array.from(await file(path, remedy));

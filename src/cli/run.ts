@@ -18,7 +18,6 @@ import { readPeftAdapter } from '../model/peft.ts';
 import { parseNotebook } from '../notebook/schema.ts';
 import { loadNeededAdapters, neededAdapters } from '../rft/adapters.ts';
 import { type Config, setPaths } from '../rft/config.ts';
-import { parseDataset } from '../rft/dataset.ts';
 import type { RunEvent } from '../rft/events.ts';
 import type { PipelineData } from '../rft/pipeline.ts';
 import type { Policy } from '../rft/policy.ts';
@@ -27,7 +26,7 @@ import { runWithRecovery } from '../rft/recovery.ts';
 import { longestComposed } from '../rft/retrieve/compose.ts';
 import { nodeGpu } from './dawn.ts';
 import { openMiniLm } from './minilm.ts';
-import { adaptersOf, readAdapter, readModelFolder, readOwn, readQuestions, readText } from './models.ts';
+import { adaptersOf, readAdapter, readModelFolder, readOwn, readTask, readText } from './models.ts';
 
 export async function run(args: readonly string[]): Promise<number> {
   const { positionals, values } = parseArgs({
@@ -98,8 +97,8 @@ export async function questionsOf(
     );
   }
   return {
-    train: await parseDataset(`${task}.train`, await readQuestions(task, 'train')),
-    test: await parseDataset(`${task}.test`, await readQuestions(task, 'test')),
+    train: await readTask(task, 'train'),
+    test: await readTask(task, 'test'),
   };
 }
 

@@ -2,12 +2,11 @@
 import { parseArgs } from 'node:util';
 import { InputError } from '../base/errors.ts';
 import { openPolicy } from '../model/open.ts';
-import { parseDataset } from '../rft/dataset.ts';
 import { type Embedder, PolicyEmbedder, nearest } from '../rft/embedder.ts';
 import { taskById } from '../rft/tasks/registry.ts';
 import { nodeGpu } from './dawn.ts';
 import { openMiniLm } from './minilm.ts';
-import { readModelFolder, readQuestions } from './models.ts';
+import { readModelFolder, readTask } from './models.ts';
 
 export async function similar(args: readonly string[]): Promise<number> {
   const { values } = parseArgs({
@@ -26,7 +25,7 @@ export async function similar(args: readonly string[]): Promise<number> {
   const count = Number(values.n);
   if (!(Number.isInteger(count) && count >= 1)) throw new InputError(`--n is ${values.n}.`, 'Give a whole number from 1.');
   const task = taskById(values.task).id;
-  const { questions } = await parseDataset(`${task}.train`, await readQuestions(task, 'train'));
+  const { questions } = await readTask(task, 'train');
   const embedder = await open(values.embedder, values.backend);
   const [query, ...vectors] = await embedder.embed([question, ...questions.map((record) => record.question)]);
   const found = nearest(query!, vectors, count).map(({ index, similarity }) => ({

@@ -1,11 +1,11 @@
 /** The questions of an ablation: the frozen ones, and for more the stream that goes on after them. */
 import { InputError } from '../../base/errors.ts';
 import type { Config } from '../../rft/config.ts';
-import { type Dataset, datasetOf, firstQuestions, parseDataset } from '../../rft/dataset.ts';
+import { type Dataset, datasetOf, firstQuestions } from '../../rft/dataset.ts';
 import type { PipelineData } from '../../rft/pipeline.ts';
 import { taskById } from '../../rft/tasks/registry.ts';
 import { QUESTIONS_PER_FILE, questionStream } from '../../rft/tasks/stream.ts';
-import { readQuestions } from '../models.ts';
+import { readTask } from '../models.ts';
 
 export class AblationQuestions {
   private readonly trains = new Map<string, Promise<Dataset>>();
@@ -14,7 +14,7 @@ export class AblationQuestions {
   /** @throws InputError for more training questions than the task has problems. */
   readonly dataOf = async ({ data: { task, train_questions } }: Config): Promise<PipelineData> => ({
     train: await remembered(this.trains, `${task} ${train_questions}`, () => trainingSet(task, train_questions)),
-    test: await remembered(this.tests, task, async () => parseDataset(`${task}.test`, await readQuestions(task, 'test'))),
+    test: await remembered(this.tests, task, () => readTask(task, 'test')),
   });
 }
 
@@ -26,7 +26,7 @@ function remembered<T>(known: Map<string, Promise<T>>, key: string, make: () => 
 
 /** 0 is all of the frozen ones. */
 async function trainingSet(task: string, count: number): Promise<Dataset> {
-  const frozen = await parseDataset(`${task}.train`, await readQuestions(task, 'train'));
+  const frozen = await readTask(task, 'train');
   if (count <= QUESTIONS_PER_FILE) return firstQuestions(frozen, count);
   const questions = questionStream(taskById(task), 'train', count);
   if (questions.length === count) return datasetOf(frozen.name, questions);

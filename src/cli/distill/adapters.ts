@@ -1,11 +1,12 @@
 /** Training the frozen adapters of a base, and measuring what came out: models/BASE/adapters/NAME. */
 import type { Random } from '../../base/random.ts';
 import { Seed } from '../../base/random.ts';
+import { NOTHING, countVariations, rewrittenQuestion } from '../../rft/augment/augment.ts';
 import { PolicyRewriter } from '../../rft/augment/rewriter.ts';
-import { VARIATIONS } from '../../rft/augment/instruction.ts';
-import { judge, splitVariations } from '../../rft/augment/variations.ts';
+import { resolveConfig } from '../../rft/config.ts';
 import { CLEAN_SHARES, corpusDocument, rewritingDocument } from '../../rft/corpus.ts';
 import type { Question } from '../../rft/dataset.ts';
+import type { AugmentationCounts, RewriteRecord } from '../../rft/events.ts';
 import { type AdapterExport, LORA_TARGETS, type LoraConfig, type Policy, type Sequence } from '../../rft/policy.ts';
 import { encodePrompts } from '../../rft/prompts.ts';
 import { answerAuc } from '../../rft/reward/quality.ts';
@@ -13,7 +14,7 @@ import { type PrmExample, type PrmQuality, prmExample, prmQuality, trainPrm } fr
 import { learningRate } from '../../rft/schedule.ts';
 import { mean } from '../../rft/statistics.ts';
 import { TASKS } from '../../rft/tasks/registry.ts';
-import type { Task } from '../../rft/tasks/task.ts';
+import { toSequence } from './corpus.ts';
 import type { AdapterRecipe, TextKind } from './recipes.ts';
 
 const ADAM = { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weight_decay: 0, max_grad_norm: 1 };
@@ -60,10 +61,8 @@ async function trainText(
   const { tokenizer, info } = policy;
   const documents: Sequence[] = [];
   for (let i = 0; i < recipe.documents; i++) {
-    const { prompt, response } = DOCUMENTS[kind](seed, i);
-    const start = tokenizer.encode(prompt);
-    const tokens = Int32Array.from([...start, ...tokenizer.encode(response), tokenizer.eosId]);
-    if (tokens.length <= info.context) documents.push({ tokens, prompt_length: start.length });
+    const document = toSequence(tokenizer, DOCUMENTS[kind](seed, i));
+    if (document.tokens.length <= info.context) documents.push(document);
   }
   // Of like length side by side, so that a step that draws neighbours spends little on padding.
   documents.sort((a, b) => a.tokens.length - b.tokens.length);
@@ -176,47 +175,26 @@ export async function measureJudge(policy: Policy, name: string, questions: read
   };
 }
 
-export interface RewriterReport {
+export interface RewriterReport extends AugmentationCounts {
   readonly stems: number;
-  /** Variations that it was to write. */
-  readonly wanted: number;
-  readonly accepted: number;
-  /** Of those accepted, how many the task reads back to the same problem. */
-  readonly verified: number;
   /** Stems for which at least four variations differ from the stem and from each other. */
   readonly varied: number;
-  readonly rejected: Readonly<Record<string, number>>;
 }
 
-/** What the loaded adapter `name` writes for fresh stems of phrasing A that no frozen file and no corpus holds. */
+/** What the loaded adapter `name` writes for fresh stems of phrasing A, judged as the stage of augmentation judges, by its default settings. */
 export async function measureRewriter(policy: Policy, name: string, stems: number, seed: Seed): Promise<RewriterReport> {
+  const config = resolveConfig({});
   const rng = seed.derive('stems').random();
-  const asked = Array.from({ length: stems }, (_, i) => {
-    const task: Task = TASKS[i % TASKS.length]!;
-    return { task, stem: task.generate(rng, { phrasing: 'A', split: 'train' }).question };
-  });
-  const rewriter = new PolicyRewriter(policy, name, { temperature: 0.6, max_new_tokens: 384 });
-  const texts = await rewriter.rewrite(
-    asked.map(({ stem }) => stem),
+  const asked = Array.from({ length: stems }, (_, i) => TASKS[i % TASKS.length]!.generate(rng, { phrasing: 'A', split: 'train' }));
+  const texts = await new PolicyRewriter(policy, name, config.augment).rewrite(
+    asked.map(({ question }) => question),
     { seed, signal: undefined, onProgress: () => {} },
   );
-  const rejected: Record<string, number> = {};
-  let [accepted, verified, varied] = [0, 0, 0];
-  asked.forEach(({ task, stem }, i) => {
-    const written = splitVariations(texts[i]!.text).slice(0, VARIATIONS);
-    const earlier: string[] = [];
-    let different = 0;
-    for (const variation of written) {
-      const judgement = judge(variation, stem, earlier, task);
-      if (judgement.accepted || judgement.reason !== 'repeated') different++;
-      if (judgement.accepted) {
-        earlier.push(variation);
-        accepted++;
-        if (judgement.verified) verified++;
-      } else rejected[judgement.reason] = (rejected[judgement.reason] ?? 0) + 1;
-    }
-    if (written.length < VARIATIONS) rejected.missing = (rejected.missing ?? 0) + VARIATIONS - written.length;
-    if (different >= 4) varied++;
-  });
-  return { stems, wanted: VARIATIONS * stems, accepted, verified, varied, rejected };
+  const rewritten = asked.map((question, i) => rewrittenQuestion({ config, policy, seed }, question, i, texts[i]!).variations);
+  const differs = (record: RewriteRecord) => record.accepted || (record.reason !== 'repeated' && record.reason !== 'missing');
+  return {
+    ...countVariations(NOTHING.counts, rewritten.flat()),
+    stems,
+    varied: rewritten.filter((records) => records.filter(differs).length >= 4).length,
+  };
 }

@@ -73,7 +73,7 @@ export async function trainBase(gpu: Gpu, lanes: Lanes, training: BaseTraining):
     const progress: Progress = { phase: 1, since: 0, loss: NaN };
     const saved = await readState(training.checkpoint, ['weights', 'm', 'v', 'counters']);
     if (saved) {
-      const [steps, phase, since, loss] = saved.counters as unknown as [number, number, number, number];
+      const [steps, phase, since, loss] = [...saved.counters] as [number, number, number, number];
       trainer.restore({ ...saved, steps });
       Object.assign(progress, { phase, since, loss });
       log(`resuming at step ${steps}`);

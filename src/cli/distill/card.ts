@@ -1,14 +1,15 @@
 /** Cards of what was made: what it is, how it was made, and what it can do, every figure from the run that wrote it. */
 import { Seed } from '../../base/random.ts';
 import { openPolicy } from '../../model/open.ts';
-import { type Question, parseDataset } from '../../rft/dataset.ts';
+import { reasons } from '../../rft/augment/augment.ts';
+import type { Question } from '../../rft/dataset.ts';
 import type { Policy } from '../../rft/policy.ts';
 import { type Interval, mean } from '../../rft/statistics.ts';
 import { TASKS } from '../../rft/tasks/registry.ts';
 import type { Task } from '../../rft/tasks/task.ts';
 import { nodeGpu } from '../dawn.ts';
 import { type EvaluationOptions, type TaskAccuracy, evaluateTask } from '../eval.ts';
-import { readModelFolder, readQuestions } from '../models.ts';
+import { readModelFolder, readTask } from '../models.ts';
 import { type JudgeReport, type RewriterReport, measureJudge, measureRewriter } from './adapters.ts';
 import type { AdapterRecipe, NamedRecipe } from './recipes.ts';
 
@@ -160,20 +161,17 @@ Mean over the tasks: ${format(meanAccuracy(rows))}; the bare base: ${format(vani
 }
 
 async function testQuestions(): Promise<Question[]> {
-  const sets = await Promise.all(TASKS.map(async ({ id }) => parseDataset(`${id}.test`, await readQuestions(id, 'test'))));
+  const sets = await Promise.all(TASKS.map(({ id }) => readTask(id, 'test')));
   return sets.flatMap(({ questions }) => questions);
 }
 
-function rewriterText({ stems, wanted, accepted, verified, varied, rejected }: RewriterReport, log: (line: string) => void): string {
+function rewriterText(report: RewriterReport, log: (line: string) => void): string {
+  const { stems, wanted, accepted, verified, varied } = report;
   const share = (part: number, of: number) => format(of === 0 ? 0 : part / of);
   log(`${share(accepted, wanted)} accepted, ${share(verified, accepted)} of those verified`);
-  return `On ${stems} fresh stems of phrasing A, five variations each, at temperature 0.6: ${share(accepted, wanted)} of ${wanted} variations are accepted by the check
+  return `On ${stems} fresh stems of phrasing A, by the default settings of augmentation: ${share(accepted, wanted)} of ${wanted} variations are accepted by the check
 of numbers, formulas and units; in ${share(verified, accepted)} of those the task reads the same quantities and key; at least four of five differ from the stem and from
-each other for ${share(varied, stems)} of the stems. Rejected: ${
-    Object.entries(rejected)
-      .map(([reason, count]) => `${count} ${reason}`)
-      .join(', ') || 'none'
-  }.`;
+each other for ${share(varied, stems)} of the stems. Rejected: ${reasons(report) || 'none'}.`;
 }
 
 function judgeText(report: JudgeReport, log: (line: string) => void): string {

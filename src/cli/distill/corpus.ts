@@ -19,6 +19,13 @@ export interface Corpus {
   readonly reading: Readonly<Record<ReadingKind, readonly Sequence[]>>;
 }
 
+/** Prompt, response and the end token. */
+export function toSequence(tokenizer: Tokenizer, { prompt, response }: { readonly prompt: string; readonly response: string }): Sequence {
+  const start = tokenizer.encode(prompt);
+  const tokens = Int32Array.from([...start, ...tokenizer.encode(response), tokenizer.eosId]);
+  return { tokens, prompt_length: start.length };
+}
+
 export async function buildCorpus(
   { tasks, seed: number, documents }: Pick<Recipe, 'tasks' | 'seed' | 'documents'>,
   tokenizer: Tokenizer,
@@ -28,11 +35,10 @@ export async function buildCorpus(
   const reading: Record<ReadingKind, Sequence[]> = { numbers: [], options: [], worked: [] };
   const seed = Seed.of(number);
   let count = 0;
-  const tokenize = ({ prompt, response }: { prompt: string; response: string }) => {
-    const start = tokenizer.encode(prompt);
-    const tokens = Int32Array.from([...start, ...tokenizer.encode(response), tokenizer.eosId]);
-    count += tokens.length;
-    return { tokens, prompt_length: start.length };
+  const tokenize = (document: Parameters<typeof toSequence>[1]) => {
+    const sequence = toSequence(tokenizer, document);
+    count += sequence.tokens.length;
+    return sequence;
   };
   for (let i = 0; i < documents; i++) {
     const document = tokenize(corpusDocument(seed, i, { tasks }));

@@ -34,17 +34,19 @@ export async function distill(args: readonly string[]): Promise<number> {
       documents: { type: 'string' },
       out: { type: 'string', default: 'models' },
       cache: { type: 'string', default: '.cache/distill' },
-      'max-minutes': { type: 'string', default: 'Infinity' },
+      'max-minutes': { type: 'string' },
     },
   });
   const names = positionals[0] === 'all' ? DISTILLED : positionals;
   if (names.length === 0) throw new InputError('No model is named.', `Name one of ${DISTILLED.join(', ')}, or all.`);
   const recipes = names.map((name): NamedRecipe => {
     const recipe = recipeOf(name);
-    return { ...recipe, steps: Number(flags.steps ?? recipe.steps), documents: Number(flags.documents ?? recipe.documents) };
+    const whole = (flag: 'steps' | 'documents') => (flags[flag] === undefined ? recipe[flag] : positive(flag, flags[flag]));
+    return { ...recipe, steps: whole('steps'), documents: whole('documents') };
   });
+  const minutes = flags['max-minutes'] === undefined ? Infinity : positive('max-minutes', flags['max-minutes']);
   const started = performance.now();
-  const minutesLeft = () => Number(flags['max-minutes']) - (performance.now() - started) / 60_000;
+  const minutesLeft = () => minutes - (performance.now() - started) / 60_000;
   const workshop: Workshop = {
     gpu: await Gpu.open(await nodeGpu()),
     text: await readTokenizer(),
@@ -64,6 +66,12 @@ export async function distill(args: readonly string[]): Promise<number> {
   for (const { name } of recipes) await rm(join(flags.cache, `${name}.done`), { force: true });
   workshop.gpu.destroy();
   return 0;
+}
+
+function positive(flag: string, text: string): number {
+  const value = Number(text);
+  if (value > 0 && (flag === 'max-minutes' || Number.isSafeInteger(value))) return value;
+  throw new InputError(`--${flag} ${text} is no number above 0.`, `Write e.g. --${flag} 10, or leave it out.`);
 }
 
 interface Workshop {
@@ -90,7 +98,7 @@ async function makeBase(recipe: BaseRecipe, workshop: Workshop): Promise<boolean
   const { teacher, ...alone } = recipe;
   let untaught: number | undefined;
   if (teacher) {
-    const scratch = join(workshop.cache, `${recipe.name}-untaught`);
+    const scratch = untaughtFolder(recipe, workshop);
     if (!existsSync(join(scratch, 'model.safetensors')) && !(await trainInto(scratch, alone, workshop))) return false;
     untaught = meanAccuracy(await accuracies(scratch, recipe.tasks, () => {}));
     log(`${recipe.name} without its teacher: ${untaught.toFixed(3)}`);
@@ -115,10 +123,13 @@ async function makeBase(recipe: BaseRecipe, workshop: Workshop): Promise<boolean
     log,
   });
   await writeFile(join(out, 'README.md'), card);
-  await rm(join(workshop.cache, `${recipe.name}-untaught`), { recursive: true, force: true });
+  await rm(untaughtFolder(recipe, workshop), { recursive: true, force: true });
   log(`wrote ${out}`);
   return true;
 }
+
+const untaughtFolder = ({ name, steps, documents }: BaseRecipe, { cache }: Workshop): string =>
+  join(cache, `${name}-untaught-${steps}-${documents}`);
 
 type Trained = Pick<TrainedBase, 'final_loss' | 'steps' | 'seconds' | 'resumed'> & {
   readonly parameters: number;
@@ -127,20 +138,21 @@ type Trained = Pick<TrainedBase, 'final_loss' | 'steps' | 'seconds' | 'resumed'>
 };
 
 /** Trains a base and writes its folder but for the card; undefined when the time ran out. */
-async function trainInto(out: string, recipe: BaseRecipe, { gpu, text, out: models, cache, minutesLeft }: Workshop) {
-  const { tokenizer, texts } = text;
-  const corpus = await corpusOf(recipe, { gpu, text, out: models, cache, minutesLeft });
+async function trainInto(out: string, recipe: BaseRecipe, workshop: Workshop): Promise<Trained | undefined> {
+  const { gpu, cache } = workshop;
+  const { tokenizer, texts } = workshop.text;
+  const corpus = await corpusOf(recipe, workshop);
   const { lanes } = await chooseLanes(gpu);
   const taught = recipe.teacher ? 'taught' : 'alone';
-  const checkpoint = join(cache, `${recipe.name}-${taught}-${recipe.steps}.safetensors`);
+  const checkpoint = join(cache, `${recipe.name}-${taught}-${recipe.steps}-${recipe.documents}.safetensors`);
   const trained = await trainBase(gpu, lanes, {
     name: recipe.name,
     recipe,
     corpus,
     tokenizer,
-    teacher: recipe.teacher && folderOf(recipe.teacher.model, models),
+    teacher: recipe.teacher && folderOf(recipe.teacher.model, workshop.out),
     checkpoint,
-    maxMinutes: minutesLeft(),
+    maxMinutes: workshop.minutesLeft(),
     log,
   });
   if (!trained) return undefined;
@@ -155,10 +167,10 @@ async function trainInto(out: string, recipe: BaseRecipe, { gpu, text, out: mode
     writeFile(join(out, 'tokenizer_config.json'), texts.tokenizerConfig),
   ]);
   await rm(checkpoint, { force: true });
-  return { ...facts, parameters: parameterCount(config), sha256: sha256(weights), lanes } satisfies Trained;
+  return { ...facts, parameters: parameterCount(config), sha256: sha256(weights), lanes };
 }
 
-/** An adapter takes less than a minute, so one that is cut off starts again. */
+/** An adapter is a few hundred steps over a frozen base; one that is cut off starts again. */
 async function makeAdapter(recipe: NamedRecipe & { readonly is: 'adapter' }, { gpu, out, minutesLeft }: Workshop): Promise<boolean> {
   if (minutesLeft() <= 0) {
     log(`${recipe.name} is left: the time is up; the same command goes on from there`);

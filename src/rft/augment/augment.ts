@@ -21,7 +21,7 @@ export interface AugmentationState {
 /** Questions that are rewritten between two checkpoints. */
 const QUESTIONS_PER_BATCH = 20;
 
-const NOTHING: AugmentationState = {
+export const NOTHING: AugmentationState = {
   questions: [],
   counts: { wanted: 0, accepted: 0, verified: 0, rejected: Object.fromEntries(REJECTIONS.map((reason) => [reason, 0])) as Counts },
 };
@@ -80,7 +80,12 @@ export function augmentedQuestions(originals: readonly Question[], { questions }
 }
 
 /** What became of each of the variations that were asked for. */
-function rewrittenQuestion(context: StageContext, original: Question, question: number, { text, finished }: Rewriting): RewriteEvent {
+export function rewrittenQuestion(
+  context: Pick<StageContext, 'config' | 'policy' | 'seed'>,
+  original: Question,
+  question: number,
+  { text, finished }: Rewriting,
+): RewriteEvent {
   const { config, policy } = context;
   const { variants, shuffle_options } = config.augment;
   const task = taskOfStem(original.question);
@@ -127,7 +132,7 @@ function questionOf(original: Question, family: number, { text, options, answer 
   };
 }
 
-function countVariations(before: AugmentationCounts, records: readonly RewriteRecord[]): AugmentationCounts {
+export function countVariations(before: AugmentationCounts, records: readonly RewriteRecord[]): AugmentationCounts {
   const rejected: Counts = { ...before.rejected };
   for (const record of records) if (!record.accepted) rejected[record.reason]++;
   const accepted = records.filter((record) => record.accepted);
@@ -139,7 +144,8 @@ function countVariations(before: AugmentationCounts, records: readonly RewriteRe
   };
 }
 
-const reasons = ({ rejected }: AugmentationCounts): string =>
+/** Those that occurred, with their counts. */
+export const reasons = ({ rejected }: AugmentationCounts): string =>
   Object.entries(rejected)
     .filter(([, count]) => count > 0)
     .map(([reason, count]) => `${reason} ${count}`)
