@@ -21,7 +21,7 @@ import { type RewardedRollout, type Rollout, type UpdateRollouts, rewarded, samp
 import { learningRate } from './schedule.ts';
 import { optimizerStep } from './sft.ts';
 import { type StageContext, checkFinite, checkpointDue, timed } from './stage.ts';
-import { mean, standardDeviation } from './statistics.ts';
+import { fourDecimals, mean, standardDeviation } from './statistics.ts';
 
 /**
  * @param kl_coef where a resumed run with a KL target stood.
@@ -304,11 +304,11 @@ function sampleEvent(
     ...(grade.answer === undefined ? {} : { answer: grade.answer }),
     ...(grade.sub_rewards && { sub_rewards: grade.sub_rewards }),
     ...(judged && {
-      process_reward: round(process_reward),
+      process_reward: fourDecimals(process_reward),
       step_scores: judged.ends.map(({ text: step, token }, s) => ({
         step,
         token: token - generation.prompt_length,
-        score: round(judged.scores[s]!),
+        score: fourDecimals(judged.scores[s]!),
       })),
     }),
     response_length: responseLength(generation),
@@ -316,19 +316,17 @@ function sampleEvent(
   };
 }
 
-const round = (value: number) => Math.round(value * 1e4) / 1e4;
-
 function tokenRecords({ policy }: StageContext, generation: Generation, details: PpoDetails | undefined, i: number): TokenRecord[] {
   return Array.from(generation.tokens.subarray(generation.prompt_length), (id, t) => ({
     id,
     text: policy.tokenizer.decode([id]),
-    logprob: round(generation.logprobs[t]!),
+    logprob: fourDecimals(generation.logprobs[t]!),
     ...(details && {
-      old_logprob: round(details.old_logprobs[i]![t]!),
-      ref_logprob: round(details.ref_logprobs[i]![t]!),
-      value: round(details.values[i]![t]!),
-      advantage: round(details.advantages[i]![t]!),
-      return: round(details.returns[i]![t]!),
+      old_logprob: fourDecimals(details.old_logprobs[i]![t]!),
+      ref_logprob: fourDecimals(details.ref_logprobs[i]![t]!),
+      value: fourDecimals(details.values[i]![t]!),
+      advantage: fourDecimals(details.advantages[i]![t]!),
+      return: fourDecimals(details.returns[i]![t]!),
     }),
   }));
 }

@@ -66,3 +66,6 @@ export function passAtK(n: number, c: number, k: number): number {
   for (let i = 0; i < k; i++) allWrong *= Math.max(0, n - c - i) / (n - i);
   return 1 - allWrong;
 }
+
+/** As events hold the figures of single tokens, steps and neighbours. */
+export const fourDecimals = (value: number): number => Math.round(value * 1e4) / 1e4;

@@ -4,6 +4,7 @@ import type { EvaluationStage, RetrievalEvent, RunEvent, Stage, WarningEvent } f
 import type { Question } from '../dataset.ts';
 import { lintPrompts } from '../prompt-lint.ts';
 import type { StageContext } from '../stage.ts';
+import { fourDecimals } from '../statistics.ts';
 import { PROMPT_USES, type Prompt, type PromptComposer, type PromptUse, showsExamples } from './compose.ts';
 
 export interface PromptJob {
@@ -25,8 +26,6 @@ export async function* stagePrompts(context: StageContext, job: PromptJob): Asyn
   return prompts;
 }
 
-const round = (value: number) => Math.round(value * 1e4) / 1e4;
-
 function retrievalEvent(k: number, embedder: string, { stage, use }: PromptJob, prompts: readonly Prompt[]): RetrievalEvent {
   return {
     type: 'retrieval',
@@ -37,7 +36,7 @@ function retrievalEvent(k: number, embedder: string, { stage, use }: PromptJob, 
     questions: prompts.map(({ tokens, examples }, question) => ({
       question,
       prompt_length: tokens.length,
-      examples: examples.map((example) => ({ ...example, similarity: round(example.similarity) })),
+      examples: examples.map((example) => ({ ...example, similarity: fourDecimals(example.similarity) })),
     })),
   };
 }
