@@ -88,7 +88,7 @@ export async function trainBase(gpu: Gpu, lanes: Lanes, training: BaseTraining):
     const firstStep = trainer.steps;
     let reported = { steps: 0, seconds: 0 };
     while (reads(progress, recipe) || progress.since < recipe.steps) {
-      const rate = rateOf(trainer.steps, progress, recipe);
+      const rate = rateOf(progress, recipe);
       const batch = drawBatch(seed, trainer.steps, corpus, { batch: recipe.batch, ...mixture(progress, recipe) });
       const optimizer = { ...ADAM, learning_rate: rate, weight_decay: recipe.weight_decay };
       const metrics = await trainer.step(batch, optimizer, { taught: !reads(progress, recipe) });
@@ -132,10 +132,13 @@ function mixture({ phase, since }: Progress, { steps, reading }: Recipe) {
   return { phase: reading.phases[phase - 1], share: begin + (end - begin) * Math.min(1, since / steps) };
 }
 
-/** Full rate through reading practice, after a warm-up; a cosine over the worked questions. */
-function rateOf(step: number, progress: Progress, recipe: Recipe): number {
+/**
+ * Full rate through reading practice, a cosine over the worked questions. Each phase warms up afresh: Adam's second moments are those
+ * of the learned phase's small gradients, and the first steps on new documents would otherwise wipe out what was learned.
+ */
+function rateOf(progress: Progress, recipe: Recipe): number {
   const { steps, learning_rate } = recipe;
-  const warm = learning_rate * Math.min(1, (step + 1) / WARM_UP_STEPS);
+  const warm = learning_rate * Math.min(1, (progress.since + 1) / WARM_UP_STEPS);
   return reads(progress, recipe) ? warm : Math.min(warm, learningRate(progress.since, steps, { ...SCHEDULE, learning_rate }));
 }
 

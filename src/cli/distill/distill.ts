@@ -32,6 +32,7 @@ export async function distill(args: readonly string[]): Promise<number> {
     options: {
       steps: { type: 'string' },
       documents: { type: 'string' },
+      seed: { type: 'string' },
       out: { type: 'string', default: 'models' },
       cache: { type: 'string', default: '.cache/distill' },
       'max-minutes': { type: 'string' },
@@ -41,8 +42,8 @@ export async function distill(args: readonly string[]): Promise<number> {
   if (names.length === 0) throw new InputError('No model is named.', `Name one of ${DISTILLED.join(', ')}, or all.`);
   const recipes = names.map((name): NamedRecipe => {
     const recipe = recipeOf(name);
-    const whole = (flag: 'steps' | 'documents') => (flags[flag] === undefined ? recipe[flag] : positive(flag, flags[flag]));
-    return { ...recipe, steps: whole('steps'), documents: whole('documents') };
+    const whole = (flag: 'steps' | 'documents' | 'seed') => (flags[flag] === undefined ? recipe[flag] : positive(flag, flags[flag]));
+    return { ...recipe, steps: whole('steps'), documents: whole('documents'), seed: whole('seed') };
   });
   const minutes = flags['max-minutes'] === undefined ? Infinity : positive('max-minutes', flags['max-minutes']);
   const started = performance.now();
@@ -128,8 +129,9 @@ async function makeBase(recipe: BaseRecipe, workshop: Workshop): Promise<boolean
   return true;
 }
 
-const untaughtFolder = ({ name, steps, documents }: BaseRecipe, { cache }: Workshop): string =>
-  join(cache, `${name}-untaught-${steps}-${documents}`);
+const untaughtFolder = (recipe: BaseRecipe, { cache }: Workshop): string => join(cache, `${recipe.name}-untaught-${variant(recipe)}`);
+
+const variant = ({ steps, documents, seed }: BaseRecipe): string => `${steps}-${documents}-${seed}`;
 
 type Trained = Pick<TrainedBase, 'final_loss' | 'steps' | 'seconds' | 'resumed'> & {
   readonly parameters: number;
@@ -144,7 +146,7 @@ async function trainInto(out: string, recipe: BaseRecipe, workshop: Workshop): P
   const corpus = await corpusOf(recipe, workshop);
   const { lanes } = await chooseLanes(gpu);
   const taught = recipe.teacher ? 'taught' : 'alone';
-  const checkpoint = join(cache, `${recipe.name}-${taught}-${recipe.steps}-${recipe.documents}.safetensors`);
+  const checkpoint = join(cache, `${recipe.name}-${taught}-${variant(recipe)}.safetensors`);
   const trained = await trainBase(gpu, lanes, {
     name: recipe.name,
     recipe,

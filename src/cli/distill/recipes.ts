@@ -70,7 +70,7 @@ const RECIPES: Readonly<Record<string, Recipe>> = {
     documents: 60_000,
     learning_rate: 4e-3,
     weight_decay: 0.01,
-    reading: { phases: PLAINEST_FIRST, loss: 0.08, most: 5000, share: [0.5, 0.2] },
+    reading: { phases: PLAINEST_FIRST, loss: 0.08, most: 5000, share: [0.8, 0.2] },
   },
   nano: {
     tasks: NANO_TASKS,
@@ -80,7 +80,7 @@ const RECIPES: Readonly<Record<string, Recipe>> = {
     documents: 120_000,
     learning_rate: 3e-3,
     weight_decay: 0.01,
-    reading: { phases: PLAINEST_FIRST, loss: 0.08, most: 4000, share: [0.5, 0.2] },
+    reading: { phases: PLAINEST_FIRST, loss: 0.08, most: 4000, share: [0.8, 0.2] },
     teacher: { model: 'mini', token_share: 0.25 },
   },
   mini: {
