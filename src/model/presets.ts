@@ -3,8 +3,8 @@ import { InputError } from '../base/errors.ts';
 import { type ModelConfig, parseModelConfig } from './config.ts';
 
 const SHAPES = {
-  pico: { hidden_size: 48, num_hidden_layers: 4, num_attention_heads: 3, intermediate_size: 96 },
-  nano: { hidden_size: 96, num_hidden_layers: 4, num_attention_heads: 3, intermediate_size: 256 },
+  pico: { hidden_size: 48, num_hidden_layers: 4, num_attention_heads: 6, intermediate_size: 96 },
+  nano: { hidden_size: 96, num_hidden_layers: 4, num_attention_heads: 6, intermediate_size: 256 },
   mini: { hidden_size: 192, num_hidden_layers: 6, num_attention_heads: 6, intermediate_size: 512 },
 } as const;
 export type BundledModel = keyof typeof SHAPES;

@@ -2,12 +2,21 @@ import type { Random, Seed } from '../base/random.ts';
 import { formatRewritePrompt, formatVariations, VARIATIONS } from './augment/instruction.ts';
 import { formatFewShotPrompt, formatForeignResponse, formatPrompt, formatResponse } from './tasks/format.ts';
 import { problemKey, splitOf } from './tasks/kinds.ts';
-import { FLAWS, type Flaw, type Problem, type Solution, type StepLabel, type Task, type TaskQuestion } from './tasks/task.ts';
+import {
+  FLAWS,
+  type Flaw,
+  type Phrasing,
+  type Problem,
+  type Solution,
+  type StepLabel,
+  type Task,
+  type TaskQuestion,
+} from './tasks/task.ts';
 
 /**
  * Pre-training text for the bundled models: worked questions of mixed quality, on purpose. A model trained on it is a calibrated
  * mixture of right and wrong habits, as a generalist is in a new domain: fine-tuning has something to elicit.
- * Only phrasing A and only problems of the corpus split occur.
+ * Only problems of the corpus split occur, and only phrasing A but in what teachers learn from.
  */
 
 export type Quality = 'clean' | Flaw;
@@ -34,6 +43,8 @@ export interface CorpusOptions {
   readonly fewShot?: number;
   /** How solutions are written: in the policy's own steps, or in those of the foreign teacher (the paper's SFT+). */
   readonly steps?: 'own' | 'foreign';
+  /** Wordings that occur; a pre-trained model knows one, a teacher all. */
+  readonly phrasings?: readonly Phrasing[];
 }
 
 export interface CorpusDocument {
@@ -53,11 +64,13 @@ export interface CorpusDocument {
 export function corpusDocument(
   seed: Seed,
   index: number,
-  { tasks, shares = DEFAULT_SHARES, fewShot = 0.18, steps = 'own' }: CorpusOptions,
+  { tasks, shares = DEFAULT_SHARES, fewShot = 0.18, steps = 'own', phrasings = ['A'] }: CorpusOptions,
 ): CorpusDocument {
   const rng = seed.derive('corpus').derive(index).random();
   const task = rng.pick(tasks);
-  const ask = () => task.generate(rng, { phrasing: 'A', split: 'corpus' });
+  // With one wording nothing is drawn for it.
+  const phrasing = phrasings.length === 1 ? phrasings[0]! : rng.pick(phrasings);
+  const ask = () => task.generate(rng, { phrasing, split: 'corpus' });
   const question = ask();
   const quality = drawQuality(shares, rng);
   const shots = rng.float() < fewShot ? 1 + rng.int(3) : 0;

@@ -14,6 +14,7 @@ import { type PrmExample, type PrmQuality, prmExample, prmQuality, trainPrm } fr
 import { learningRate } from '../../rft/schedule.ts';
 import { mean } from '../../rft/statistics.ts';
 import { TASKS } from '../../rft/tasks/registry.ts';
+import { PHRASINGS } from '../../rft/tasks/task.ts';
 import { toSequence } from './corpus.ts';
 import type { AdapterRecipe, TextKind } from './recipes.ts';
 
@@ -45,9 +46,12 @@ export async function trainAdapter(policy: Policy, recipe: AdapterRecipe, log: L
   return { files, final_loss: loss, seconds: (performance.now() - started) / 1000 };
 }
 
+/** A teacher knows the domain, in whatever words it is asked. */
+const TEACHING = { tasks: TASKS, shares: CLEAN_SHARES, phrasings: PHRASINGS } as const;
+
 const DOCUMENTS: Readonly<Record<TextKind, (seed: Seed, index: number) => { readonly prompt: string; readonly response: string }>> = {
-  clean: (seed, index) => corpusDocument(seed, index, { tasks: TASKS, shares: CLEAN_SHARES }),
-  foreign: (seed, index) => corpusDocument(seed, index, { tasks: TASKS, shares: CLEAN_SHARES, steps: 'foreign' }),
+  clean: (seed, index) => corpusDocument(seed, index, TEACHING),
+  foreign: (seed, index) => corpusDocument(seed, index, { ...TEACHING, steps: 'foreign' }),
   rewriting: (seed, index) => rewritingDocument(seed, index, { tasks: TASKS }),
 };
 

@@ -32,6 +32,8 @@ interface Progress {
   since: number;
   /** Mean loss, smoothed, since then. */
   loss: number;
+  /** That training took before this run. */
+  secondsBefore: number;
 }
 
 export interface BaseTraining {
@@ -42,6 +44,8 @@ export interface BaseTraining {
   /** Folder of the teacher, where the recipe has one. */
   readonly teacher?: string | undefined;
   readonly checkpoint: string;
+  /** Where the state after reading practice is kept, for another training of this recipe to begin from. */
+  readonly practised: string;
   readonly maxMinutes: number;
   readonly log: (line: string) => void;
 }
@@ -51,9 +55,8 @@ export interface TrainedBase {
   readonly final_loss: number;
   /** Steps in all, reading practice included. */
   readonly steps: number;
-  /** Of this run: one that was resumed knows only its last part. */
+  /** In all, before an interruption too. */
   readonly seconds: number;
-  readonly resumed: boolean;
 }
 
 /** The trained weights; undefined when the time ran out first, with the checkpoint written. */
@@ -70,21 +73,21 @@ export async function trainBase(gpu: Gpu, lanes: Lanes, training: BaseTraining):
     teacher && { trunk: teacher.trunk, token_share: recipe.teacher!.token_share },
   );
   try {
-    const progress: Progress = { phase: 1, since: 0, loss: NaN };
-    const saved = await readState(training.checkpoint, ['weights', 'm', 'v', 'counters']);
+    const progress: Progress = { phase: 1, since: 0, loss: NaN, secondsBefore: 0 };
+    const saved = (await readProgress(training.checkpoint)) ?? (await readProgress(training.practised));
     if (saved) {
-      const [steps, phase, since, loss] = [...saved.counters] as [number, number, number, number];
+      const [steps, phase, since, loss, secondsBefore] = [...saved.counters] as [number, number, number, number, number];
       trainer.restore({ ...saved, steps });
-      Object.assign(progress, { phase, since, loss });
+      Object.assign(progress, { phase, since, loss, secondsBefore });
       log(`resuming at step ${steps}`);
     }
-    const save = async () => {
-      const { steps, weights, m, v } = await trainer.state();
-      const counters = Float32Array.of(steps, progress.phase, progress.since, progress.loss);
-      await writeState(training.checkpoint, { weights, m, v, counters });
-    };
     const started = performance.now();
     const seconds = () => (performance.now() - started) / 1000;
+    const save = async (path: string) => {
+      const { steps, weights, m, v } = await trainer.state();
+      const counters = Float32Array.of(steps, progress.phase, progress.since, progress.loss, progress.secondsBefore + seconds());
+      await writeState(path, { weights, m, v, counters });
+    };
     const firstStep = trainer.steps;
     let reported = { steps: 0, seconds: 0 };
     while (reads(progress, recipe) || progress.since < recipe.steps) {
@@ -93,8 +96,10 @@ export async function trainBase(gpu: Gpu, lanes: Lanes, training: BaseTraining):
       const optimizer = { ...ADAM, learning_rate: rate, weight_decay: recipe.weight_decay };
       const metrics = await trainer.step(batch, optimizer, { taught: !reads(progress, recipe) });
       const done = trainer.steps - firstStep;
-      if (advance(progress, metrics.loss, recipe))
+      if (advance(progress, metrics.loss, recipe)) {
         log(`step ${trainer.steps}: ${(recipe.reading.phases[progress.phase - 1] ?? ['worked questions']).join(', ')}`);
+        if (!reads(progress, recipe)) await save(training.practised);
+      }
       if (done === 20 || trainer.steps % REPORT_EVERY === 0) {
         const speed = (done - reported.steps) / (seconds() - reported.seconds);
         reported = { steps: done, seconds: seconds() };
@@ -104,7 +109,7 @@ export async function trainBase(gpu: Gpu, lanes: Lanes, training: BaseTraining):
         );
       }
       const outOfTime = seconds() > training.maxMinutes * 60;
-      if (trainer.steps % CHECKPOINT_EVERY === 0 || outOfTime) await save();
+      if (trainer.steps % CHECKPOINT_EVERY === 0 || outOfTime) await save(training.checkpoint);
       if (outOfTime) {
         log(`stopped after ${training.maxMinutes} minutes at step ${trainer.steps}; the same command goes on from there`);
         return undefined;
@@ -114,8 +119,7 @@ export async function trainBase(gpu: Gpu, lanes: Lanes, training: BaseTraining):
       tensors: await engine.readWeights(),
       final_loss: progress.loss,
       steps: trainer.steps,
-      seconds: seconds(),
-      resumed: firstStep > 0,
+      seconds: progress.secondsBefore + seconds(),
     };
   } finally {
     await trainer.release();
@@ -123,6 +127,8 @@ export async function trainBase(gpu: Gpu, lanes: Lanes, training: BaseTraining):
     await teacher?.dispose();
   }
 }
+
+const readProgress = (path: string) => readState(path, ['weights', 'm', 'v', 'counters']);
 
 const reads = ({ phase }: Progress, { reading }: Recipe): boolean => phase <= reading.phases.length;
 

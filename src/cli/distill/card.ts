@@ -23,7 +23,6 @@ export interface CardFacts {
   readonly learning_rate: number;
   readonly final_loss: number;
   readonly seconds: number;
-  readonly resumed: boolean;
   readonly adapter: string;
   readonly lanes: Readonly<Record<string, string>>;
 }
@@ -61,7 +60,7 @@ Made by \`npm run distill -- ${name}\`, with this project's own WebGPU engine.
 | optimizer | AdamW .9/.95, peak learning rate ${facts.learning_rate}, cosine |
 | seed | ${facts.seed} |
 | final loss | ${facts.final_loss.toFixed(4)} nats per token (smoothed) |
-| time | ${facts.seconds.toFixed(0)} s${facts.resumed ? ' for the last part of a resumed run' : ''}, ${facts.adapter}, lanes ${Object.values(facts.lanes).join('/')} |
+| time | ${facts.seconds.toFixed(0)} s, ${facts.adapter}, lanes ${Object.values(facts.lanes).join('/')} |
 | model.safetensors | f16, sha256 \`${facts.sha256}\` |
 
 Accuracy on the frozen test questions, ${EVALUATION.samples} samples each at temperature ${EVALUATION.temperature}, with Wilson 95 % intervals over questions

@@ -124,16 +124,19 @@ async function makeBase(recipe: BaseRecipe, workshop: Workshop): Promise<boolean
     log,
   });
   await writeFile(join(out, 'README.md'), card);
-  await rm(untaughtFolder(recipe, workshop), { recursive: true, force: true });
+  for (const left of [untaughtFolder(recipe, workshop), practisedFile(recipe, workshop)]) await rm(left, { recursive: true, force: true });
   log(`wrote ${out}`);
   return true;
 }
 
 const untaughtFolder = (recipe: BaseRecipe, { cache }: Workshop): string => join(cache, `${recipe.name}-untaught-${variant(recipe)}`);
 
+const practisedFile = (recipe: BaseRecipe, { cache }: Workshop): string =>
+  join(cache, `${recipe.name}-practised-${variant(recipe)}.safetensors`);
+
 const variant = ({ steps, documents, seed }: BaseRecipe): string => `${steps}-${documents}-${seed}`;
 
-type Trained = Pick<TrainedBase, 'final_loss' | 'steps' | 'seconds' | 'resumed'> & {
+type Trained = Pick<TrainedBase, 'final_loss' | 'steps' | 'seconds'> & {
   readonly parameters: number;
   readonly sha256: string;
   readonly lanes: Lanes;
@@ -154,6 +157,7 @@ async function trainInto(out: string, recipe: BaseRecipe, workshop: Workshop): P
     tokenizer,
     teacher: recipe.teacher && folderOf(recipe.teacher.model, workshop.out),
     checkpoint,
+    practised: practisedFile(recipe, workshop),
     maxMinutes: workshop.minutesLeft(),
     log,
   });
@@ -204,4 +208,5 @@ const inHalves = (file: Uint8Array): Uint8Array =>
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
 /** A model made in the same place, else the bundled one. */
-const folderOf = (name: string, out: string): string => (existsSync(join(out, name)) ? join(out, name) : join('models', name));
+const folderOf = (name: string, out: string): string =>
+  existsSync(join(out, name, 'config.json')) ? join(out, name) : join('models', name);

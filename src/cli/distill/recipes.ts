@@ -53,8 +53,8 @@ export interface AdapterRecipe {
 const ADAPTER = { base: 'mini', seed: 1, rank: 8, alpha: 16, batch: 128 } as const;
 
 const ADAPTERS: Readonly<Record<string, AdapterRecipe>> = {
-  teacher: { ...ADAPTER, kind: 'clean', steps: 600, documents: 30_000, learning_rate: 2e-3 },
-  'foreign-teacher': { ...ADAPTER, kind: 'foreign', steps: 800, documents: 30_000, learning_rate: 2e-3 },
+  teacher: { ...ADAPTER, kind: 'clean', steps: 1200, documents: 30_000, learning_rate: 2e-3 },
+  'foreign-teacher': { ...ADAPTER, kind: 'foreign', steps: 1200, documents: 30_000, learning_rate: 2e-3 },
   rewriter: { ...ADAPTER, kind: 'rewriting', rank: 16, alpha: 32, steps: 1500, batch: 64, documents: 30_000, learning_rate: 2e-3 },
   prm: { ...ADAPTER, kind: 'prm', steps: 800, documents: 24_000, learning_rate: 2e-3 },
 };
@@ -75,8 +75,8 @@ const RECIPES: Readonly<Record<string, Recipe>> = {
   nano: {
     tasks: NANO_TASKS,
     seed: 1,
-    steps: 5000,
-    batch: 384,
+    steps: 3000,
+    batch: 256,
     documents: 120_000,
     learning_rate: 3e-3,
     weight_decay: 0.01,
