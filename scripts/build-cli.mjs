@@ -1,4 +1,5 @@
 /** `npm run build:cli`: the headless lab as the one file dist-cli/lab.mjs, in which only the WebGPU addon is left outside. */
+import { execFileSync } from 'node:child_process';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ensurePackages } from './setup.mjs';
@@ -24,4 +25,19 @@ export async function buildCli(outDir) {
   });
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) await buildCli('dist-cli');
+/** Of this checkout, with a plus where it has changes; empty where there is none. */
+function commit() {
+  /** @param {string[]} args */
+  const git = (...args) => execFileSync('git', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
+  try {
+    return git('rev-parse', 'HEAD') + (git('status', '--porcelain', '--untracked-files=no') === '' ? '' : '+');
+  } catch {
+    return ''; // No git, or an archive of the sources.
+  }
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  // Vite writes it into the code: the file runs anywhere, and its results still say what they come from.
+  process.env.VITE_COMMIT = commit();
+  await buildCli('dist-cli');
+}

@@ -86,7 +86,7 @@ test('foreign steps: the same documents but for the form of their steps, which t
     const lines = splitSteps(foreign.response);
     splitSteps(own.response).forEach((step, at) => {
       const [, symbol, formula, numbers, value] = /^Step \d+: (\w+)=(.+)=(.+)=([^=]+)$/.exec(step)!;
-      expect(lines[at]).toBe(`So ${value} as ${symbol} from ${numbers} by ${formula}`);
+      expect(lines[at]).toBe(`So ${symbol} from ${numbers} as ${value} by ${formula}`);
       expect(taskOfQuestion(own.question)!.checkStep(own.question, lines.slice(0, at), lines[at]!)).toBe('unparseable');
     });
     expect(lines).toHaveLength(own.steps.length);

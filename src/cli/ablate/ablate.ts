@@ -248,13 +248,15 @@ function modelHasher(model: string, folder: ModelFolder): (adapters: readonly Ne
   };
 }
 
-/** Of the checkout that this runs in, with a plus where it has changes; empty where there is none. */
+/** That the built lab was made of, else of the checkout that this runs in, with a plus where it has changes; empty where there is none. */
 function commit(): string {
+  const built = import.meta.env.VITE_COMMIT as string | undefined;
+  if (built) return built;
   const git = (...args: string[]) => execFileSync('git', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
   try {
     return git('rev-parse', 'HEAD') + (git('status', '--porcelain', '--untracked-files=no') === '' ? '' : '+');
   } catch {
-    return ''; // No git, or no checkout: a built lab runs anywhere.
+    return ''; // No git, or no checkout.
   }
 }
 

@@ -55,7 +55,7 @@ const ADAPTER = { base: 'mini', seed: 1, rank: 8, alpha: 16, batch: 128 } as con
 const ADAPTERS: Readonly<Record<string, AdapterRecipe>> = {
   teacher: { ...ADAPTER, kind: 'clean', steps: 1200, documents: 30_000, learning_rate: 2e-3 },
   'foreign-teacher': { ...ADAPTER, kind: 'foreign', steps: 1200, documents: 30_000, learning_rate: 2e-3 },
-  rewriter: { ...ADAPTER, kind: 'rewriting', rank: 16, alpha: 32, steps: 1500, batch: 64, documents: 30_000, learning_rate: 2e-3 },
+  rewriter: { ...ADAPTER, kind: 'rewriting', rank: 16, alpha: 32, steps: 2500, batch: 64, documents: 30_000, learning_rate: 2e-3 },
   prm: { ...ADAPTER, kind: 'prm', steps: 800, documents: 24_000, learning_rate: 2e-3 },
 };
 
@@ -76,7 +76,7 @@ const RECIPES: Readonly<Record<string, Recipe>> = {
     tasks: NANO_TASKS,
     seed: 1,
     steps: 3000,
-    batch: 256,
+    batch: 384,
     documents: 120_000,
     learning_rate: 3e-3,
     weight_decay: 0.01,

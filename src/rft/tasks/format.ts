@@ -51,7 +51,7 @@ export function formatResponse(solution: Solution): string {
 }
 
 /**
- * The same steps in another reasoner's order: value first, then where it comes from. Right, but not in the policy's action
+ * The same steps in another reasoner's order: the numbers and what they give, and the formula only after. Right, but not in the policy's action
  * space (the paper's teacher-student misalignment, SFT+); `checkStep` calls such a step unparseable.
  */
 export function formatForeignResponse(solution: Solution): string {
@@ -59,7 +59,7 @@ export function formatForeignResponse(solution: Solution): string {
     const match = /^Step \d+: (\w+)=(.+)=(.+)=([^=]+)$/.exec(step);
     if (!match) throw new InputError(`"${step}" is not a step`, 'Pass a solution made by a task.');
     const [, symbol, formula, numbers, value] = match;
-    return `So ${value} as ${symbol} from ${numbers} by ${formula}\n`;
+    return `So ${symbol} from ${numbers} as ${value} by ${formula}\n`;
   });
   return lines.join('') + `Answer: ${solution.answer}`;
 }
