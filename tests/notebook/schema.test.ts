@@ -56,9 +56,10 @@ describe.each(readdirSync(folder).filter((name) => name.startsWith('failure-')))
   });
 });
 
-test('the smoke run makes 20 updates of 16 x 4 rollouts', () => {
+test('the smoke run makes at least 20 updates of 16 x 4 rollouts', () => {
   const { config } = parseNotebook(read('smoke.json'));
-  expect(config).toMatchObject({ model: 'pico', ppo: { updates: 20, questions_per_update: 16, samples_per_question: 4 } });
+  expect(config).toMatchObject({ model: 'pico', ppo: { questions_per_update: 16, samples_per_question: 4 } });
+  expect(config.ppo.updates).toBeGreaterThanOrEqual(20);
 });
 
 const minimal = { v: 2, kind: 'notebook', title: 't', seed: 1, config: {}, cells: [] };
