@@ -355,10 +355,10 @@ export class CpuPolicy implements Policy {
     if (attached.critic) attached.critic.steps = counters.critic_steps ?? 0;
   }
 
-  async exportAdapter(): Promise<AdapterExport> {
-    const { lora, actor, phase } = this.need();
-    const region = (name: string) => Float32Array.from(actor.weights.get(name)!);
-    const head = phase === 'prm' && { head: headWeights(region) };
+  async exportAdapter(name: AdapterName = 'policy'): Promise<AdapterExport> {
+    const { lora, weights } = name === 'policy' ? { ...this.need(), weights: this.need().actor.weights } : frozenAdapter(this.frozen, name);
+    const region = (part: string) => Float32Array.from(weights.get(part)!);
+    const head = weights.has('value.weight') && { head: headWeights(region) };
     const layers = adapterPairs(this.config, lora, region);
     return writePeftAdapter({ config: lora, layers, ...head, model: this.config, base: this.info.model });
   }

@@ -263,12 +263,13 @@ export class GpuPolicy implements Policy {
     adapters.critic.optimizer.steps = counters.critic_steps ?? 0;
   }
 
-  async exportAdapter(): Promise<AdapterExport> {
-    const { lora, policy, phase } = this.attached();
+  async exportAdapter(name: AdapterName = 'policy'): Promise<AdapterExport> {
+    const { lora, weights } =
+      name === 'policy' ? { ...this.attached(), weights: this.attached().policy } : frozenAdapter(this.frozen, name);
     const { config } = this.engine;
-    const all = await policy.readAll();
-    const region = (name: string) => policy.slice(all, name);
-    const head = phase === 'prm' && { head: headWeights(region) };
+    const all = await weights.readAll();
+    const region = (part: string) => weights.slice(all, part);
+    const head = weights.has('value.weight') && { head: headWeights(region) };
     return writePeftAdapter({ config: lora, layers: adapterPairs(config, lora, region), ...head, model: config, base: this.info.model });
   }
 

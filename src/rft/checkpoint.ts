@@ -5,6 +5,7 @@ import type { BestWeights } from './best.ts';
 import { type Config, configDifferences, resolveConfig } from './config.ts';
 import type { EvaluationResult } from './evaluate.ts';
 import type { CheckpointEvent, Stage } from './events.ts';
+import type { LoopState } from './loop/loop.ts';
 import type { PolicyCheckpoint } from './policy.ts';
 import type { SynthesisState } from './synthesize.ts';
 
@@ -20,6 +21,8 @@ export interface PipelineState {
   readonly best?: BestWeights;
   /** Of RL with a KL target: the coefficient of the next update. */
   readonly kl_coef?: number;
+  /** Of RL with a loop around it. */
+  readonly loop?: LoopState;
 }
 
 export interface PipelineCheckpoint extends PipelineState {
@@ -54,8 +57,12 @@ export function checkResumable(checkpoint: PipelineCheckpoint, config: Config, t
 
 const MAGIC = 'openrft-checkpoint-1\n';
 
-/** The policy as it stands, then the best one, if there is one. */
-const policiesOf = ({ policy, best }: PipelineCheckpoint): PolicyCheckpoint[] => [policy, ...(best ? [best.policy] : [])];
+/** The policy as it stands, then the best one, then the reward model of the loop, where there are such. */
+const policiesOf = ({ policy, best, loop }: PipelineCheckpoint): PolicyCheckpoint[] => [
+  policy,
+  ...(best ? [best.policy] : []),
+  ...(loop?.prm ? [loop.prm] : []),
+];
 
 /** In order of their names. */
 const tensorsOf = ({ tensors }: PolicyCheckpoint): [name: string, tensor: Float32Array][] =>
@@ -70,15 +77,17 @@ function policyHeader(checkpoint: PolicyCheckpoint): PolicyHeader {
 
 /**
  * One file: the magic line, the length of the header (u32), the header as JSON, padding to 4 bytes, then the tensors as
- * little-endian floats in the order of the header: those of the policy, then those of the best one.
+ * little-endian floats in the order of the header: those of the policy, of the best one, and of the loop's reward model.
  */
 export function encodeCheckpoint(checkpoint: PipelineCheckpoint): Uint8Array {
-  const { policy, best, ...rest } = checkpoint;
-  const header: Header = {
+  const { policy, best, loop, ...rest } = checkpoint;
+  const { prm, ...loopRest } = loop ?? {};
+  const header = {
     ...rest,
     policy: policyHeader(policy),
     ...(best && { best: { ...best, policy: policyHeader(best.policy) } }),
-  };
+    ...(loop && { loop: { ...loopRest, ...(prm && { prm: policyHeader(prm) }) } }),
+  } as Header;
   const head = new TextEncoder().encode(JSON.stringify(header));
   const tensors = policiesOf(checkpoint).flatMap((state) => tensorsOf(state).map(([, tensor]) => tensor));
   const start = align(MAGIC.length + 4 + head.length);
@@ -97,9 +106,10 @@ export function encodeCheckpoint(checkpoint: PipelineCheckpoint): Uint8Array {
 
 const align = (bytes: number) => Math.ceil(bytes / 4) * 4;
 
-interface Header extends Omit<PipelineCheckpoint, 'policy' | 'best'> {
+interface Header extends Omit<PipelineCheckpoint, 'policy' | 'best' | 'loop'> {
   readonly policy: PolicyHeader;
   readonly best?: Omit<BestWeights, 'policy'> & { readonly policy: PolicyHeader };
+  readonly loop?: Omit<LoopState, 'prm'> & { readonly prm?: PolicyHeader };
 }
 
 const REMEDY = 'Choose another checkpoint, or start the run again.';
@@ -122,8 +132,10 @@ export function decodeCheckpoint(bytes: Uint8Array): PipelineCheckpoint {
   const cut = () => new InputError(`The checkpoint is cut off: it has only ${bytes.length} bytes.`, REMEDY);
   if (start > bytes.length) throw cut();
   const header = parseHeader(new TextDecoder().decode(bytes.subarray(headStart, headStart + headLength)));
-  const { policy, best, ...rest } = header;
-  const lengths = [policy, ...(best ? [best.policy] : [])].flatMap((state) => Object.values(state.lengths));
+  const { policy, best, loop, ...rest } = header;
+  const { prm, ...loopRest } = loop ?? {};
+  const states = [policy, ...(best ? [best.policy] : []), ...(prm ? [prm] : [])];
+  const lengths = states.flatMap((state) => Object.values(state.lengths));
   if (lengths.reduce((sum, length) => sum + length * 4, start) !== bytes.length) throw cut();
   let at = start;
   const read = ({ lengths, ...state }: PolicyHeader): PolicyCheckpoint => {
@@ -140,5 +152,6 @@ export function decodeCheckpoint(bytes: Uint8Array): PipelineCheckpoint {
     config: resolveConfig(header.config),
     policy: read(policy),
     ...(best && { best: { ...best, policy: read(best.policy) } }),
+    ...(loop && { loop: { ...(loopRest as Omit<LoopState, 'prm'>), ...(prm && { prm: read(prm) }) } }),
   };
 }

@@ -10,6 +10,7 @@ import { type FieldInfo, type FieldKind, choice, choices, integer, number, text,
 import { outcomeRules } from './graders/outcome-reward.ts';
 import { graderNames, graderOptionsSchema } from './graders/registry.ts';
 import { ADAPTER_NAME, LORA_TARGETS } from './policy.ts';
+import { STEP_LABELS } from './loop/labels.ts';
 import { AGGREGATIONS } from './reward/aggregation.ts';
 import { CREDITS } from './reward/credit.ts';
 import { NORMALISATIONS, type Normalisation } from './reward/normalisation.ts';
@@ -132,6 +133,19 @@ const sections = {
     final_answer: toggle(false, { title: 'Score the final answer', description: 'Count the answer line as one more step.', paper: 'off', released: 'on' }),
     credit: choice(CREDITS, 'terminal', { title: 'Credit', description: 'Where the process reward is paid: at the end; each score at the end of its step; or min-form, nearly all at the worst step. Algorithms that compare whole responses take terminal.', paper: 'terminal', released: 'terminal' }),
   }),
+  loop: v.strictObject({
+    every: integer(0, { title: 'Loop', description: 'After every so many updates a round improves what is named below; 0 is off.', unit: 'updates', min: 0, max: 100_000, paper: 'future work' }),
+    prm: toggle(false, { title: 'Retrain the reward model', description: 'Each round trains the process reward model on the policy’s own responses since the last; without prm.model the first one is made of responses as RL begins.' }),
+    prm_labels: choice(STEP_LABELS, 'checker', { title: 'Step labels', description: 'checker: the task’s own rule; monte_carlo: the share of continuations after the step that end right, which needs no rule.' }),
+    prm_continuations: integer(8, { title: 'Continuations', description: 'Responses drawn after each step for a Monte-Carlo label.', min: 1, max: 256 }),
+    prm_responses: integer(256, { title: 'Responses judged', description: 'The latest responses that a round learns from.', min: 2, max: 65_536 }),
+    prm_steps: integer(60, { title: 'Reward model steps', description: 'Optimizer steps of the reward model in a round.', min: 1, max: 100_000 }),
+    prm_batch_size: integer(32, { title: 'Reward model batch', description: 'Responses per optimizer step.', min: 1, max: 4096 }),
+    prm_learning_rate: number(1e-3, { title: 'Reward model learning rate', description: 'Peak learning rate of the reward model in a round.', min: 0, max: 1 }),
+    pool: toggle(false, { title: 'Pool of unsolved questions', description: 'Questions without a right response come back each round with more tries, and their verified solutions are taught with those of synthesis.' }),
+    pool_samples: integer(16, { title: 'Tries in the pool', description: 'Responses drawn for each question of the pool in a round.', min: 1, max: 1024 }),
+    pool_epochs: integer(1, { title: 'Passes over solutions', description: 'Supervised passes of a round that found new solutions.', min: 1, max: 100 }),
+  }),
   reward: v.strictObject({
     format_weight: number(0, { title: 'Format penalty', description: 'Taken from the reward of a response that isn’t steps and then one answer line at its end; 0 is off.', min: 0, max: 10, released: 0 }),
     normalisation: choice(NORMALISATIONS, 'none', { title: 'Normalisation', description: 'Shift and scale rewards to mean 0 and variance 1 over an update, or over the responses to each question, before they are limited and compared by the algorithm’s baseline. Refused where that leaves nothing of it: each under GRPO, DAPO, GSPO, CISPO, RAFT and DPO, and group under RLOO and Dr. GRPO.', released: 'none' }),
@@ -169,6 +183,7 @@ export const configSchema = v.strictObject({
   sft: v.optional(sections.sft, {}),
   ppo: v.optional(sections.ppo, {}),
   prm: v.optional(sections.prm, {}),
+  loop: v.optional(sections.loop, {}),
   reward: v.optional(sections.reward, {}),
   evaluation: v.optional(sections.evaluation, {}),
   record: v.optional(sections.record, {}),
@@ -255,7 +270,7 @@ export function resolveConfig(partial: unknown): Config {
 }
 
 /** Settings that are fine alone and not together. */
-function conflicts({ evaluation, icl, ppo, prm, reward, sft }: Config): string[] {
+function conflicts({ evaluation, icl, loop, ppo, prm, reward, sft }: Config): string[] {
   const rollouts = ppo.questions_per_update * ppo.samples_per_question;
   const problems: string[] = [];
   if (ppo.minibatches > rollouts)
@@ -268,13 +283,15 @@ function conflicts({ evaluation, icl, ppo, prm, reward, sft }: Config): string[]
   if (ppo.freeze_actor_updates > 0 && !hasCritic(algorithm))
     problems.push(`ppo.freeze_actor_updates must be 0 when ppo.algorithm is ${ppo.algorithm}, which has no critic to warm up`);
   if (ppo.kl_target > 0 && ppo.kl_coef === 0) problems.push('ppo.kl_coef must be above 0 when ppo.kl_target is: it is what moves');
-  problems.push(...rewardConflicts({ ppo, prm, reward }));
+  problems.push(...rewardConflicts({ loop, ppo, prm, reward }));
   if (!evaluation.greedy && evaluation.samples_per_question === 0) {
     problems.push('evaluation.samples_per_question must be at least 1 when evaluation.greedy is false');
   }
   if (ppo.keep === 'best' && !(evaluation.every > 0 && evaluation.during === 'validation')) {
     problems.push('ppo.keep best needs evaluation.every of at least 1 and evaluation.during validation');
   }
+  if (loop.every > 0 && !loop.prm && !loop.pool)
+    problems.push('loop.every needs loop.prm, loop.pool or both: a round is to improve something');
   if (sft.patience > 0 && sft.validation_share === 0) problems.push('sft.patience needs a sft.validation_share above 0');
   if (sft.validation_share > 0 && sft.loss_on === 'sequence' && icl.k > 0 && icl.in_sft) {
     problems.push(
@@ -285,12 +302,12 @@ function conflicts({ evaluation, icl, ppo, prm, reward, sft }: Config): string[]
 }
 
 /** Settings of the reward that the algorithm leaves without effect or meaning. */
-function rewardConflicts({ ppo, prm, reward }: Pick<Config, 'ppo' | 'prm' | 'reward'>): string[] {
+function rewardConflicts({ loop, ppo, prm, reward }: Pick<Config, 'loop' | 'ppo' | 'prm' | 'reward'>): string[] {
   const problems: string[] = [];
   const algorithm = algorithms[ppo.algorithm];
-  if (ppo.alpha < 1 && prm.model === '') {
+  if (ppo.alpha < 1 && prm.model === '' && !(loop.every > 0 && loop.prm)) {
     problems.push(
-      `ppo.alpha must be 1 where prm.model names no process reward model, not ${ppo.alpha}: there is nothing to weigh the outcome against`,
+      `ppo.alpha must be 1 where prm.model names no process reward model and no loop makes one, not ${ppo.alpha}: there is nothing to weigh the outcome against`,
     );
   }
   // What a token still earns leaves out the steps before it, and a group's mean is of whole responses: their difference would blame

@@ -327,6 +327,47 @@ export interface TokenRecord {
   readonly return?: number;
 }
 
+/** A round of the loop between updates: what its reward model and its pool of unsolved questions came to. */
+export interface RoundEvent extends Timed {
+  readonly type: 'round';
+  readonly stage: 'ppo';
+  /** From 1; round 0 makes the first reward model, where the config names none. */
+  readonly round: number;
+  /** Updates done so far. */
+  readonly update: number;
+  readonly prm?: PrmRound;
+  readonly pool?: PoolRound;
+}
+
+export interface PrmRound {
+  readonly labels: 'checker' | 'monte_carlo';
+  readonly responses: number;
+  /** Labelled steps, and the mean of their labels. */
+  readonly steps: number;
+  readonly right_share: number;
+  /** Binary cross-entropy per step over the last ten optimizer steps, natural logarithm. */
+  readonly loss: number;
+  /** Of responses to questions that this round did not train on; labels from a half up count as right. Absent where all steps are of one kind. */
+  readonly held_out_steps: number;
+  readonly step_auc_before?: number;
+  readonly step_auc?: number;
+  /** Of right against wrong answers by the mean score of the steps. */
+  readonly answer_auc?: number;
+  readonly calibration_error: number;
+}
+
+export interface PoolRound {
+  /** Questions in the pool when the round began, and responses drawn for each. */
+  readonly asked: number;
+  readonly samples: number;
+  readonly right_responses: number;
+  /** Questions with a verified solution, which left the pool; and those that are left. */
+  readonly solved: number;
+  readonly unsolved: number;
+  /** The supervised passes over all verified solutions; absent where the round found none. */
+  readonly taught?: { readonly examples: number; readonly loss: number };
+}
+
 /** The end of a stage that was watched on held-out questions: which weights it leaves. */
 export interface BestEvent extends Timed {
   readonly type: 'best';
@@ -420,6 +461,7 @@ export type RunEvent =
   | MetricEvent
   | RewriteEvent
   | SampleEvent
+  | RoundEvent
   | BestEvent
   | RetrievalEvent
   | PromptsEvent

@@ -17,6 +17,7 @@ import { type DatasetRecord, type ProgressEvent, type RunEvent, STAGES, type Sta
 import { checkQuestions } from './graders/grader.ts';
 import { makeGrader } from './graders/registry.ts';
 import type { Embedder } from './embedder.ts';
+import { checkLabels } from './loop/labels.ts';
 import type { Policy } from './policy.ts';
 import { ppo } from './ppo.ts';
 import { checkPrm } from './reward/judge.ts';
@@ -87,7 +88,10 @@ async function* stages(policy: Policy, config: Config, data: PipelineData, optio
   const { train, validation, held_out } = await holdOut(config, all, seed);
   const grader = makeGrader(config.grader, config.grader_options);
   for (const { name, questions } of [all, test]) checkQuestions(grader, name, questions);
-  if (config.ppo.enabled) checkPrm(policy, config);
+  if (config.ppo.enabled) {
+    checkPrm(policy, config);
+    checkLabels({ config, train });
+  }
   const { use_in } = config.augment;
   const inSft = config.sft.enabled && use_in !== 'rl';
   // What synthesis solved is what SFT learns.
@@ -105,7 +109,7 @@ async function* stages(policy: Policy, config: Config, data: PipelineData, optio
   if (options.resume) {
     checkResumable(options.resume, config, all.sha256, test.sha256);
     await policy.restore(options.resume.policy);
-    const { stage, step, before, augmentation, synthesis, best, kl_coef } = options.resume;
+    const { stage, step, before, augmentation, synthesis, best, kl_coef, loop } = options.resume;
     state = {
       stage,
       step,
@@ -114,6 +118,7 @@ async function* stages(policy: Policy, config: Config, data: PipelineData, optio
       ...(synthesis && { synthesis }),
       ...(best && { best }),
       ...(kl_coef !== undefined && { kl_coef }),
+      ...(loop && { loop }),
     };
   } else {
     checkHash(config, honest);
@@ -159,8 +164,10 @@ async function* stages(policy: Policy, config: Config, data: PipelineData, optio
     signal: options.signal,
     now: options.now,
     onProgress: options.onProgress,
+    solved: state.synthesis?.examples ?? [],
     done: state.step,
     best: state.best,
+    loop: state.loop,
     save: (step, extra) => save(stage, step, extra),
   });
 
@@ -181,7 +188,7 @@ async function* stages(policy: Policy, config: Config, data: PipelineData, optio
     yield { type: 'stage', stage, status: 'done' };
     const next = STAGES[STAGES.indexOf(stage) + 1];
     if (next) {
-      const { best: _, ...rest } = state;
+      const { best: _, loop: __, ...rest } = state;
       state = { ...rest, stage: next, step: 0 };
       yield await save(next, 0);
     }

@@ -405,8 +405,8 @@ export interface Policy {
   checkpoint(): Promise<PolicyCheckpoint>;
   restore(checkpoint: PolicyCheckpoint): Promise<void>;
 
-  /** The adapter `policy`, and its value head where it is a reward model. */
-  exportAdapter(): Promise<AdapterExport>;
+  /** The adapter `policy`, or a frozen one, and its value head where it is a reward model. */
+  exportAdapter(name?: AdapterName): Promise<AdapterExport>;
 
   /** Takes an adapter in PEFT's layout, or a reward model, as the trainable `policy`, in place of the one before. */
   importAdapter(files: AdapterExport): Promise<LoraConfig>;

@@ -11,6 +11,7 @@ import { accuracyOf, evaluate } from './evaluate.ts';
 import type { ImitationMetrics, PreferenceMetrics, ProcessMetrics, RolloutMetrics, RunEvent, SampleEvent, TokenRecord } from './events.ts';
 import { countOutcomes } from './graders/grader.ts';
 import { groupShares, groupsOf, nothingToLearn, repeatedQuestions, resamplingGaveUp } from './groups.ts';
+import { Loop } from './loop/loop.ts';
 import { imitateBest, preferBest } from './offline.ts';
 import type { Generation, PpoConfig, PpoDetails, PpoMetrics, SeedWords } from './policy.ts';
 import { responseLength } from './prompts.ts';
@@ -34,15 +35,17 @@ export async function* ppo(context: StageContext, kl_coef = context.config.ppo.k
   const tell = context.done === 0;
   const prompts = yield* stagePrompts(context, { stage: 'ppo', use: 'rl', questions: train.questions, tell });
   let { best } = context;
+  const loop = await Loop.open(context, prompts, context.loop);
   if (context.done === 0) {
     if (!config.sft.enabled) await policy.attachAdapter(config.lora, context.seed.derive('adapter'));
     await policy.beginRl(seed.derive('begin'), { critic: hasCritic(algorithms[config.ppo.algorithm]) });
     if (questions_per_update > train.questions.length) yield repeatedQuestions(questions_per_update, train.questions.length);
     if (config.evaluation.every > 0) best = yield* watch(context, best, 0);
+    if (loop) yield* loop.begin();
   }
   for (let update = context.done; update < updates; update++) {
     const { result: drawn, time_ms: generate_time_ms } = await timed(context, () => sampleUpdate(context, prompts, update));
-    const { result: sampled, time_ms: reward_time_ms } = await timed(context, () => rewarded(context, drawn.sampled));
+    const { result: sampled, time_ms: reward_time_ms } = await timed(context, () => rewarded(loop?.judging ?? context, drawn.sampled));
     const rollouts = normalisedRewards(drawn.trained.map((i) => sampled[i]!), config); // prettier-ignore
     const rates = {
       actor_learning_rate: learningRate(update, updates, { ...config.ppo, learning_rate: actor_learning_rate }),
@@ -82,9 +85,17 @@ export async function* ppo(context: StageContext, kl_coef = context.config.ppo.k
     }
     if (config.ppo.kl_target > 0) kl_coef = adaptedKlCoef(kl_coef, { kl, rollouts: rollouts.length }, config.ppo);
     yield { type: 'progress', stage: 'ppo', done: update + 1, total: updates, unit: 'updates' };
+    if (loop) {
+      loop.collect(drawn.sampled);
+      if (loop.isDue(update + 1)) yield* loop.round(update + 1);
+    }
     if (watchDue(config, update + 1)) best = yield* watch(context, best, update + 1);
     if (checkpointDue(context, update + 1, updates)) {
-      yield await context.save(update + 1, { ...(best && { best }), ...(config.ppo.kl_target > 0 && { kl_coef }) });
+      yield await context.save(update + 1, {
+        ...(best && { best }),
+        ...(config.ppo.kl_target > 0 && { kl_coef }),
+        ...(loop && { loop: loop.state }),
+      });
     }
   }
   if (best) {

@@ -7,8 +7,10 @@ import type { Config } from './config.ts';
 import type { Dataset, Question } from './dataset.ts';
 import type { CheckpointEvent, ProgressEvent } from './events.ts';
 import type { GradeFunction } from './graders/grader.ts';
+import type { LoopState } from './loop/loop.ts';
 import type { Policy } from './policy.ts';
 import type { Prompt, PromptUse } from './retrieve/compose.ts';
+import type { SynthesizedExample } from './synthesize.ts';
 
 export interface StageContext {
   readonly policy: Policy;
@@ -29,10 +31,14 @@ export interface StageContext {
   readonly now: () => number;
   /** Progress inside one call of the policy; not part of the stream, since its moments depend on the machine. */
   readonly onProgress: ((progress: ProgressEvent) => void) | undefined;
+  /** What synthesis gave; empty before it, and without it. */
+  readonly solved: readonly SynthesizedExample[];
   /** Steps of this stage that a resumed run has already done. */
   readonly done: number;
   /** Of a resumed run: the best weights of this stage so far. */
   readonly best: BestWeights | undefined;
+  /** Of a resumed run: where the loop around RL stood. */
+  readonly loop: LoopState | undefined;
   /** A checkpoint after `step` steps of this stage. */
   readonly save: (step: number, state?: Partial<PipelineState>) => Promise<CheckpointEvent>;
 }

@@ -22,6 +22,7 @@ const READ_BY: Readonly<Record<keyof Config, readonly Stage[]>> = {
   sft: ['sft'],
   ppo: ['ppo'],
   prm: ['ppo'],
+  loop: ['ppo'],
   reward: ['ppo'],
   evaluation: ['evaluate_before', 'ppo', 'evaluate_after'],
   record: EVERY,

@@ -71,14 +71,27 @@ export interface PrmTraining {
 }
 
 /**
- * Trains a reward model as the policy's trainable adapter, in place of the one before, and gives its files. Batches are drawn anew for
- * each step; examples without steps teach nothing and are left out.
+ * Trains a reward model as the policy's trainable adapter, in place of the one before, and gives its files.
+ * @throws InputError when no example has a step.
  */
 export async function trainPrm(policy: Policy, examples: readonly PrmExample[], training: PrmTraining, seed: Seed): Promise<AdapterExport> {
+  await policy.attachAdapter(training.lora, seed.derive('adapter'), { value_head: true });
+  await learnSteps(policy, examples, training, seed);
+  return policy.exportAdapter();
+}
+
+/**
+ * Trains the reward model that is attached. Batches are drawn anew for each step; examples without steps teach nothing and are left out.
+ * @throws InputError when no example has a step.
+ */
+export async function learnSteps(
+  policy: Policy,
+  examples: readonly PrmExample[],
+  { steps, batch_size, learning_rate, optimizer, onStep, signal }: Omit<PrmTraining, 'lora'>,
+  seed: Seed,
+): Promise<void> {
   const usable = examples.filter(({ positions }) => positions.length > 0);
   if (usable.length === 0) throw new InputError('No example has a step to learn from.', 'Give responses that reason in steps.');
-  const { lora, steps, batch_size, learning_rate, optimizer, onStep, signal } = training;
-  await policy.attachAdapter(lora, seed.derive('adapter'), { value_head: true });
   for (let step = 0; step < steps; step++) {
     const rng = seed.derive('batch').derive(step).random();
     const batch = Array.from({ length: batch_size }, () => rng.pick(usable));
@@ -96,7 +109,6 @@ export async function trainPrm(policy: Policy, examples: readonly PrmExample[], 
     );
     onStep?.(step + 1, metrics);
   }
-  return policy.exportAdapter();
 }
 
 export interface PrmQuality {

@@ -30,6 +30,8 @@ async function run(train: Dataset, rewriter: Rewriter, { seed = 1, ...changes }:
     },
     embedderName: undefined,
     best: undefined,
+    solved: [],
+    loop: undefined,
     signal: undefined,
     now: () => 0,
     onProgress: undefined,
