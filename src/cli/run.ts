@@ -18,7 +18,7 @@ import { readPeftAdapter } from '../model/peft.ts';
 import { parseNotebook } from '../notebook/schema.ts';
 import { loadNeededAdapters, neededAdapters } from '../rft/adapters.ts';
 import { type Config, setPaths } from '../rft/config.ts';
-import type { RunEvent } from '../rft/events.ts';
+import type { RoundEvent, RunEvent } from '../rft/events.ts';
 import type { PipelineData } from '../rft/pipeline.ts';
 import type { Policy } from '../rft/policy.ts';
 import { PRESET_JUDGE, presetNames, presets, withPreset } from '../rft/presets.ts';
@@ -156,6 +156,14 @@ async function configOf(path: string, preset: string | undefined, settings: read
   return setPaths(withPreset(config, name, adapters), pairs);
 }
 
+function roundText({ prm, pool }: RoundEvent): string {
+  const auc = (value: number | undefined) => value?.toFixed(3) ?? 'none';
+  return [
+    ...(prm ? [`step AUC of the reward model ${auc(prm.step_auc_before)} to ${auc(prm.step_auc)} on ${prm.held_out_steps} steps`] : []),
+    ...(pool ? [`${pool.solved} of ${pool.asked} unsolved questions solved, ${pool.unsolved} left`] : []),
+  ].join('; ');
+}
+
 /** One line per thing worth knowing, on stderr. */
 function narrate(event: RunEvent): void {
   const percent = (value: number) => value.toFixed(3);
@@ -164,6 +172,7 @@ function narrate(event: RunEvent): void {
   else if (event.type === 'retrieval') say(`${event.stage}: up to ${event.k} examples in context, by ${event.embedder}`);
   else if (event.type === 'best')
     say(`${event.stage} keeps step ${event.step} of ${event.steps}: ${event.measure} ${percent(event.value)}`);
+  else if (event.type === 'round') say(`round ${event.round}: ${roundText(event)}`);
   else if (event.type === 'warning') say(`warning: ${event.message}`);
   else if (event.type === 'metric' && event.stage === 'augment')
     say(`augment: ${event.accepted} of ${event.wanted} variations used, of ${event.questions} questions, by ${event.rewriter}`);

@@ -7,6 +7,7 @@ import type {
   EvaluationMetricEvent,
   ProgressEvent,
   RetrievalEvent,
+  RoundEvent,
   RewriteEvent,
   RlMetricEvent,
   RunEvent,
@@ -45,6 +46,7 @@ export interface RunView {
   readonly synthesis: SynthesisSummaryEvent | undefined;
   readonly retrievals: readonly RetrievalEvent[];
   readonly bests: readonly BestEvent[];
+  readonly rounds: readonly RoundEvent[];
   readonly rollouts: readonly RolloutGroup[];
   readonly warnings: readonly WarningEvent[];
   readonly done: DoneEvent | undefined;
@@ -65,6 +67,7 @@ export const emptyView = (): RunView => ({
   synthesis: undefined,
   retrievals: [],
   bests: [],
+  rounds: [],
   rollouts: [],
   warnings: [],
   done: undefined,
@@ -132,6 +135,9 @@ export function foldEvents(view: RunView, events: readonly RunEvent[]): RunView 
       case 'best':
         push('bests', event);
         break;
+      case 'round':
+        push('rounds', event);
+        break;
       case 'prompts':
       case 'checkpoint':
         break;
@@ -156,7 +162,7 @@ export function foldEvents(view: RunView, events: readonly RunEvent[]): RunView 
   };
 }
 
-type ListName = 'ppo' | 'sft' | 'evaluations' | 'rewrites' | 'retrievals' | 'bests' | 'warnings';
+type ListName = 'ppo' | 'sft' | 'evaluations' | 'rewrites' | 'retrievals' | 'bests' | 'rounds' | 'warnings';
 
 export const groupKey = ({ stage, update }: Pick<SampleEvent, 'stage' | 'update'>): string =>
   update === undefined ? stage : `${stage}:${update}`;

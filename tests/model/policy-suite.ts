@@ -109,6 +109,7 @@ export function policySuite(backend: Backend): void {
       ];
       const files = await policy.exportAdapter();
       expect(await policy.loadAdapter('teacher', files)).toEqual(LORA);
+      expect(await policy.exportAdapter('teacher')).toEqual(files);
       const unchanged = async (name: string) => {
         const adapter = { adapter: name, temperature: 1 };
         expect(await policy.score(goldenSequences('llama'), adapter)).toEqual(scores);
@@ -550,6 +551,7 @@ export function prmAgreementSuite(lane: Lane): void {
     expected.forEach((row, i) => expectClose(actual[i]!, row, 1e-3));
     // The files of one are read by the other.
     await cpu.loadAdapter('prm', await gpu.exportAdapter());
+    expect(await cpu.exportAdapter('prm')).toEqual(await gpu.exportAdapter());
     const crossed = await cpu.scoreSteps(STEPS.sequences, STEPS.positions, { adapter: 'prm' });
     crossed.forEach((row, i) => expectClose(actual[i]!, row, 1e-4));
   });
