@@ -3,7 +3,6 @@
  * bench/pytorch_baseline.py; with `--kernels` also the GPU timestamps of each program's kernels. `bench kernels`: the products,
  * attention, the sampler and SwiGLU on their own, by shape and lane.
  */
-import { parseArgs } from 'node:util';
 import { benchAttention } from '../../bench/attention.ts';
 import { benchMatmul } from '../../bench/matmul.ts';
 import { InputError } from '../base/errors.ts';
@@ -17,6 +16,7 @@ import { type ModelConfig, parseModelConfig } from '../model/config.ts';
 import { chooseLanes } from '../nn/gate.ts';
 import { LORA_TARGETS, type LoraConfig, type OptimizerStep, type Sequence } from '../rft/policy.ts';
 import { nodeGpu } from './dawn.ts';
+import { type Options, readOptions } from './options.ts';
 
 const SIZES: Record<string, Record<string, number>> = {
   '0.5M': { hidden_size: 96, num_hidden_layers: 4, num_attention_heads: 3, intermediate_size: 256, vocab_size: 512 },
@@ -105,18 +105,16 @@ async function rollout(policy: GpuPolicy, repeats: number) {
   return { rows: ROWS, new_tokens: NEW_TOKENS, rollout_ms: ms, rollout_tokens_per_s: ((ROWS * NEW_TOKENS) / ms) * 1e3 };
 }
 
+export const BENCH_OPTIONS = {
+  sizes: { type: 'string', default: Object.keys(SIZES).join(','), value: 'SIZE,…', about: 'Models that are timed.' },
+  repeats: { type: 'string', default: '20', value: 'N', about: 'Runs of which the median counts.' },
+  plain: { type: 'boolean', default: false, about: 'The plain lanes, whatever the adapter could do.' },
+  kernels: { type: 'boolean', default: false, about: 'The time of each kernel too.' },
+} as const satisfies Options;
+
 /** `bench train|rollout [--plain] [--kernels] [--sizes 0.5M,3M] [--repeats N]`, `bench kernels`; prints one JSON object. */
 export async function bench(args: readonly string[]): Promise<number> {
-  const { positionals, values } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: {
-      plain: { type: 'boolean', default: false },
-      kernels: { type: 'boolean', default: false },
-      sizes: { type: 'string', default: Object.keys(SIZES).join(',') },
-      repeats: { type: 'string', default: '20' },
-    },
-  });
+  const { positionals, values } = readOptions(args, BENCH_OPTIONS, true);
   const [what = 'train'] = positionals;
   if (what !== 'train' && what !== 'rollout' && what !== 'kernels')
     throw new InputError(`There is no benchmark ${what}.`, 'Use train, rollout or kernels.');

@@ -1,5 +1,4 @@
 /** `eval --model NAME [--adapter NAME] --task T3,T5|all --n N`: accuracy of a model on the frozen test questions, with intervals, as JSON. */
-import { parseArgs } from 'node:util';
 import { Seed } from '../base/random.ts';
 import { openPolicy } from '../model/open.ts';
 import { type Baselines, baselines } from '../rft/baselines.ts';
@@ -13,6 +12,7 @@ import { type Interval, mean, passAtK, wilson } from '../rft/statistics.ts';
 import { TASKS, taskById } from '../rft/tasks/registry.ts';
 import { nodeGpu } from './dawn.ts';
 import { readAdapter, readModelFolder, readTask } from './models.ts';
+import { type Options, readOptions } from './options.ts';
 
 export interface TaskAccuracy {
   readonly task: string;
@@ -76,20 +76,19 @@ export async function evaluateTask(policy: Policy, task: string, options: Evalua
   };
 }
 
+export const EVAL_OPTIONS = {
+  model: { type: 'string', default: 'nano', value: 'NAME|FOLDER', about: 'Who answers.' },
+  adapter: { type: 'string', value: 'NAME', about: 'One of its adapters, e.g. teacher.' },
+  task: { type: 'string', default: 'all', value: 'T1,…|all', about: 'Whose test questions.' },
+  n: { type: 'string', default: '0', value: 'N', about: 'Questions of each task, from the first; 0 is all.' },
+  samples: { type: 'string', default: '3', value: 'N', about: 'Responses to each question.' },
+  temperature: { type: 'string', default: '0.6', value: 'T', about: 'Sampling temperature.' },
+  seed: { type: 'string', default: '1', value: 'N', about: 'Of the sampling.' },
+  backend: { type: 'string', default: 'webgpu', value: 'webgpu|cpu', about: 'What computes.' },
+} as const satisfies Options;
+
 export async function evaluateModel(args: readonly string[]): Promise<number> {
-  const { values } = parseArgs({
-    args: [...args],
-    options: {
-      model: { type: 'string', default: 'nano' },
-      task: { type: 'string', default: 'all' },
-      n: { type: 'string', default: '0' },
-      samples: { type: 'string', default: '3' },
-      temperature: { type: 'string', default: '0.6' },
-      seed: { type: 'string', default: '1' },
-      backend: { type: 'string', default: 'webgpu' },
-      adapter: { type: 'string' },
-    },
-  });
+  const { values } = readOptions(args, EVAL_OPTIONS);
   const tasks = values.task === 'all' ? TASKS.map(({ id }) => id) : values.task.split(',').map((id) => taskById(id).id);
   const backend = values.backend === 'cpu' ? 'cpu' : 'webgpu';
   const gpu = backend === 'cpu' ? undefined : await nodeGpu();

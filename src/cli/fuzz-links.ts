@@ -2,18 +2,20 @@
  * `npm run fuzz:links -- --n 100000 --seed 1`: hostile links through the decoder. Each must be read or refused with a typed message; prints how
  * many were, the time of a link (median, 99.9th percentile, longest) and the most memory that reading one took, as JSON.
  */
-import { parseArgs } from 'node:util';
 import { HostileLinks } from '../../bench/hostile-links.ts';
 import { InputError } from '../base/errors.ts';
 import { Seed } from '../base/random.ts';
 import { decodeLink } from '../notebook/link.ts';
 import { quantile } from '../rft/statistics.ts';
+import { type Options, readOptions } from './options.ts';
+
+export const FUZZ_OPTIONS = {
+  n: { type: 'string', default: '10000', value: 'N', about: 'Links.' },
+  seed: { type: 'string', default: '1', value: 'N', about: 'Of the links.' },
+} as const satisfies Options;
 
 export async function fuzzLinks(args: readonly string[]): Promise<number> {
-  const { values } = parseArgs({
-    args: [...args],
-    options: { n: { type: 'string', default: '10000' }, seed: { type: 'string', default: '1' } },
-  });
+  const { values } = readOptions(args, FUZZ_OPTIONS);
   const n = countOf('n', values.n);
   const links = await HostileLinks.of(Seed.of(countOf('seed', values.seed)));
   const times = new Float64Array(n);

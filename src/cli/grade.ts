@@ -3,7 +3,6 @@
  * deliberately bad ones. `--number N` takes another question than the first, `--unfinished` a response that was cut off, `--set
  * grader_options.x.y=value` changes an option, `--json` prints JSON. The exit code of a bench is 1 when a case isn't as expected.
  */
-import { parseArgs } from 'node:util';
 import { InputError, errorRecord } from '../base/errors.ts';
 import { resolveConfig, setPath } from '../rft/config.ts';
 import { type Question, parseDataset } from '../rft/dataset.ts';
@@ -11,21 +10,21 @@ import { type BenchReport, type ByGrader, byEach, runBench } from '../rft/grader
 import type { Grade, Grader } from '../rft/graders/grader.ts';
 import { type GraderName, graderNames } from '../rft/graders/registry.ts';
 import { readText } from './models.ts';
+import { type Options, readOptions } from './options.ts';
+
+export const GRADE_OPTIONS = {
+  grader: { type: 'string', default: 'multiple_choice', value: 'NAME|all', about: 'The rule.' },
+  question: { type: 'string', value: 'FILE', about: 'File that holds the question.' },
+  number: { type: 'string', default: '1', value: 'N', about: 'Which question of the file.' },
+  response: { type: 'string', about: 'What is graded.' },
+  unfinished: { type: 'boolean', default: false, about: 'As if the length limit had cut it off.' },
+  bench: { type: 'boolean', default: false, about: 'Deliberately bad outputs in place of a response.' },
+  set: { type: 'string', multiple: true, default: [] as string[], value: 'PATH=VALUE', about: 'An option of the grader.' },
+  json: { type: 'boolean', default: false, about: 'As JSON.' },
+} as const satisfies Options;
 
 export async function grade(args: readonly string[]): Promise<number> {
-  const { values } = parseArgs({
-    args: [...args],
-    options: {
-      grader: { type: 'string', default: 'multiple_choice' },
-      question: { type: 'string' },
-      number: { type: 'string', default: '1' },
-      response: { type: 'string' },
-      unfinished: { type: 'boolean', default: false },
-      bench: { type: 'boolean', default: false },
-      set: { type: 'string', multiple: true, default: [] },
-      json: { type: 'boolean', default: false },
-    },
-  });
+  const { values } = readOptions(args, GRADE_OPTIONS);
   if (values.question === undefined)
     throw new InputError('grade needs a question.', 'For example: lab grade --question public/data/T5.test.jsonl --response "Answer: B"');
   if ((values.response === undefined) !== values.bench)

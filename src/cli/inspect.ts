@@ -2,7 +2,6 @@
  * `inspect FILE [--against TRAIN_FILE] [--answers FILE] [--model NAME|FOLDER [--vanilla N]] [--columns …] [--json]`: what a file of
  * questions holds, what is wrong with it, and what a run on it would be worth. With `--vanilla` the model answers the first N questions (0: all).
  */
-import { parseArgs } from 'node:util';
 import { InputError } from '../base/errors.ts';
 import { Seed } from '../base/random.ts';
 import { openPolicy, readTextSide } from '../model/open.ts';
@@ -15,22 +14,21 @@ import type { Interval } from '../rft/statistics.ts';
 import { vanillaAccuracy } from '../rft/vanilla.ts';
 import { nodeGpu } from './dawn.ts';
 import { readModelFolder, readOwn } from './models.ts';
+import { type Options, readOptions } from './options.ts';
+
+export const INSPECT_OPTIONS = {
+  against: { type: 'string', value: 'FILE', about: 'Training questions that must not stand in the file.' },
+  answers: { type: 'string', value: 'FILE', about: 'Keys of the questions, where they lie apart.' },
+  columns: { type: 'string', value: 'FIELD=COLUMN,…', about: 'Which columns hold what.' },
+  model: { type: 'string', value: 'NAME|FOLDER', about: 'Whose tokens are counted.' },
+  vanilla: { type: 'string', value: 'N', about: 'Questions that the untouched model answers, from the first.' },
+  backend: { type: 'string', default: 'webgpu', value: 'webgpu|cpu', about: 'What computes.' },
+  seed: { type: 'string', default: '1', value: 'N', about: 'Of those answers.' },
+  json: { type: 'boolean', default: false, about: 'The report as JSON.' },
+} as const satisfies Options;
 
 export async function inspect(args: readonly string[]): Promise<number> {
-  const { positionals, values } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: {
-      against: { type: 'string' },
-      answers: { type: 'string' },
-      model: { type: 'string' },
-      columns: { type: 'string' },
-      vanilla: { type: 'string' },
-      backend: { type: 'string', default: 'webgpu' },
-      seed: { type: 'string', default: '1' },
-      json: { type: 'boolean', default: false },
-    },
-  });
+  const { positionals, values } = readOptions(args, INSPECT_OPTIONS, true);
   const [path] = positionals;
   if (path === undefined)
     throw new InputError('inspect needs a file.', 'For example: lab inspect test.json --against train.json --model pico');

@@ -1,59 +1,40 @@
 /** The lab without a page. Each command is one function; what it resolves with is the process's exit code. */
 import { InputError, LabError } from '../base/errors.ts';
 import { GraderError } from '../rft/graders/grader.ts';
-import { ablate } from './ablate/ablate.ts';
+import { ABLATE_OPTIONS, ablate } from './ablate/ablate.ts';
 import { adapter } from './adapter.ts';
-import { bench } from './bench.ts';
-import { distill } from './distill/distill.ts';
-import { evaluateModel } from './eval.ts';
-import { fuzzLinks } from './fuzz-links.ts';
-import { grade } from './grade.ts';
-import { inspect } from './inspect.ts';
-import { run } from './run.ts';
-import { similar } from './similar.ts';
-import { verify } from './verify.ts';
+import { BENCH_OPTIONS, bench } from './bench.ts';
+import { DISTILL_OPTIONS, distill } from './distill/distill.ts';
+import { DISTILLED } from './distill/recipes.ts';
+import { EVAL_OPTIONS, evaluateModel } from './eval.ts';
+import { FUZZ_OPTIONS, fuzzLinks } from './fuzz-links.ts';
+import { GRADE_OPTIONS, grade } from './grade.ts';
+import { INSPECT_OPTIONS, inspect } from './inspect.ts';
+import { type Options, describeOptions } from './options.ts';
+import { RUN_OPTIONS, run } from './run.ts';
+import { SIMILAR_OPTIONS, similar } from './similar.ts';
+import { VERIFY_OPTIONS, verify } from './verify.ts';
 
 interface Command {
   readonly summary: string;
+  /** What stands after the name, before the flags. */
+  readonly takes?: string;
+  readonly options: Options;
   run(args: readonly string[]): Promise<number>;
 }
 
 const COMMANDS: Readonly<Record<string, Command>> = {
-  adapter: { summary: 'Print the WebGPU adapter that would compute, as JSON.', run: adapter },
-  run: {
-    summary:
-      'Run a notebook: lab run NOTEBOOK [--seed N] [--preset paper|repo|modern] [--set path=value] [--train FILE --test FILE] [--out FILE] [--adapter DIR] [--backend webgpu|cpu].',
-    run,
-  },
-  verify: { summary: 'Replay the run of a record and compare: lab verify run.jsonl [--train FILE --test FILE].', run: verify },
-  eval: {
-    summary: 'Accuracy of a model on the test questions: lab eval --model NAME|FOLDER --task T3,T5|all [--n N].',
-    run: evaluateModel,
-  },
-  ablate: {
-    summary:
-      'The paper’s table from one config: lab ablate [--notebook FILE] [--model mini] [--tasks all|T1,..] [--rows NAME,..] [--sweep NAME] [--seeds 1,2,3] [--updates N] [--set path=value] [--max-minutes M] [--parallel N] [--cache DIR] [--out DIR] [--pack FILE.tar] [--unpack FILE.tar].',
-    run: ablate,
-  },
-  inspect: {
-    summary:
-      'What a file of questions holds and what is wrong with it: lab inspect FILE [--against TRAIN] [--answers FILE] [--model NAME|FOLDER] [--json].',
-    run: inspect,
-  },
-  grade: {
-    summary: 'Try a grader: lab grade --grader NAME|all --question FILE.jsonl --response TEXT|--bench [--set path=value] [--json].',
-    run: grade,
-  },
-  similar: {
-    summary: 'Training questions nearest to a text: lab similar --question TEXT [--task T4] [--n 3] [--embedder minilm|NAME|FOLDER].',
-    run: similar,
-  },
-  'fuzz-links': { summary: 'Hostile links through the decoder: lab fuzz-links [--n N] [--seed S].', run: fuzzLinks },
-  distill: {
-    summary: 'Train bundled models and adapters: lab distill pico|mini|nano|teacher|foreign-teacher|rewriter|prm|all [--max-minutes M].',
-    run: distill,
-  },
-  bench: { summary: 'Time a LoRA step, rollouts or kernels: lab bench train|rollout|kernels [--kernels] [--plain].', run: bench },
+  run: { summary: 'Run a notebook; its events come out as JSON lines.', takes: 'NOTEBOOK', options: RUN_OPTIONS, run },
+  verify: { summary: 'Replay the run of a record and compare.', takes: 'run.jsonl', options: VERIFY_OPTIONS, run: verify },
+  eval: { summary: 'Accuracy of a model on the test questions, as JSON.', options: EVAL_OPTIONS, run: evaluateModel },
+  ablate: { summary: 'The paper’s table, or a sweep, from one config.', options: ABLATE_OPTIONS, run: ablate },
+  inspect: { summary: 'What a file of questions holds and what is wrong with it.', takes: 'FILE', options: INSPECT_OPTIONS, run: inspect },
+  grade: { summary: 'Try a grader on a response, or on bad ones.', options: GRADE_OPTIONS, run: grade },
+  similar: { summary: 'Training questions nearest to a text.', options: SIMILAR_OPTIONS, run: similar },
+  adapter: { summary: 'Print the WebGPU adapter that would compute, as JSON.', options: {}, run: adapter },
+  distill: { summary: 'Train bundled models and adapters.', takes: `${DISTILLED.join('|')}|all …`, options: DISTILL_OPTIONS, run: distill },
+  bench: { summary: 'Time a LoRA step, rollouts or kernels.', takes: 'train|rollout|kernels', options: BENCH_OPTIONS, run: bench },
+  'fuzz-links': { summary: 'Hostile links through the decoder.', options: FUZZ_OPTIONS, run: fuzzLinks },
 };
 
 const usage = () => `Usage: lab <command> [options]
@@ -62,6 +43,9 @@ Commands
 ${Object.entries(COMMANDS)
   .map(([name, { summary }]) => `  ${name.padEnd(10)} ${summary}`)
   .join('\n')}
+
+lab <command> --help lists its flags. Exit codes: 0 done; 1 a fault, or figures that were not reproduced; 2 something given can't be used;
+3 stopped before the end, with a checkpoint to go on from.
 
 Environment
   DAWN_NODE    path of a dawn.node to use in place of the npm package webgpu
@@ -75,6 +59,11 @@ async function main([name = '--help', ...args]: readonly string[]): Promise<numb
   }
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   if (!command) throw new InputError(`There is no command "${name}".`, 'lab --help lists the commands.');
+  if (args.includes('--help') || args.includes('-h')) {
+    const takes = command.takes === undefined ? '' : ` ${command.takes}`;
+    process.stdout.write(`Usage: lab ${name}${takes} [flags]\n\n${command.summary}\n\n${describeOptions(command.options)}\n`);
+    return 0;
+  }
   return command.run(args);
 }
 

@@ -3,10 +3,8 @@
  * `--preset NAME` and then `--set path=value`; `--train FILE --test FILE` take questions of one's own; `--backend cpu` runs on the CPU policy; `--adapter DIR` writes the trained adapter in PEFT's layout.
  * The key of an endpoint that rewrites questions is read from the environment, OPENRFT_ENDPOINT_KEY: a command line is seen by others.
  */
-import { createWriteStream } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { basename, join } from 'node:path';
 import { InputError } from '../base/errors.ts';
 import { APP_VERSION } from '../base/version.ts';
 import { Gpu } from '../gpu/device.ts';
@@ -25,25 +23,27 @@ import { PRESET_JUDGE, presetNames, presets, withPreset } from '../rft/presets.t
 import { runWithRecovery } from '../rft/recovery.ts';
 import { longestComposed } from '../rft/retrieve/compose.ts';
 import { nodeGpu } from './dawn.ts';
+import { STOPPED, interruptible } from './interrupt.ts';
 import { openMiniLm } from './minilm.ts';
 import { adaptersOf, readAdapter, readModelFolder, readOwn, readTask, readText } from './models.ts';
+import { type Options, readOptions } from './options.ts';
+import { RunOutput } from './run-output.ts';
+
+export const RUN_OPTIONS = {
+  seed: { type: 'string', value: 'N', about: 'In place of the notebook’s.' },
+  preset: { type: 'string', value: 'paper|repo|modern', about: 'Laid over the notebook’s config.' },
+  set: { type: 'string', multiple: true, default: [] as string[], value: 'PATH=VALUE', about: 'A setting, e.g. ppo.updates=5.' },
+  train: { type: 'string', value: 'FILE', about: 'Training questions of one’s own.' },
+  test: { type: 'string', value: 'FILE', about: 'Test questions of one’s own.' },
+  out: { type: 'string', value: 'FILE', about: 'Where the events go, as JSON lines; else to standard output.' },
+  resume: { type: 'boolean', default: false, about: 'Go on with the run of --out where it was stopped.' },
+  adapter: { type: 'string', value: 'DIR', about: 'Write the trained adapter there, in PEFT’s layout.' },
+  backend: { type: 'string', default: 'webgpu', value: 'webgpu|cpu', about: 'What computes.' },
+  quiet: { type: 'boolean', default: false, about: 'Nothing on standard error.' },
+} as const satisfies Options;
 
 export async function run(args: readonly string[]): Promise<number> {
-  const { positionals, values } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: {
-      seed: { type: 'string' },
-      out: { type: 'string' },
-      adapter: { type: 'string' },
-      train: { type: 'string' },
-      test: { type: 'string' },
-      backend: { type: 'string', default: 'webgpu' },
-      preset: { type: 'string' },
-      set: { type: 'string', multiple: true, default: [] },
-      quiet: { type: 'boolean', default: false },
-    },
-  });
+  const { positionals, values } = readOptions(args, RUN_OPTIONS, true);
   const [path] = positionals;
   if (path === undefined)
     throw new InputError('run needs a notebook.', 'For example: lab run public/notebooks/quickstart.json --seed 1 --out run.jsonl');
@@ -58,6 +58,7 @@ export async function run(args: readonly string[]): Promise<number> {
   const data = await questionsOf(config, values.train, values.test);
   const folder = await readModelFolder(config.model);
   const { backend } = values;
+  const output = await RunOutput.open(values.out, values.resume, config);
   if (!values.quiet && backend !== 'cpu') await sayMemory(config, folder, data);
   let policy: Policy | undefined;
   const open = async () => {
@@ -67,20 +68,28 @@ export async function run(args: readonly string[]): Promise<number> {
   };
 
   const endpointKey = process.env.OPENRFT_ENDPOINT_KEY;
-  if (values.out) await mkdir(dirname(values.out), { recursive: true });
-  const out = values.out ? createWriteStream(values.out) : undefined;
-  const options = { appVersion: APP_VERSION, openEmbedder: openMiniLm, ...(endpointKey && { endpointKey }) };
-  for await (const event of runWithRecovery(open, config, data, options)) {
-    const line = `${JSON.stringify(event)}\n`;
-    if (out) {
-      if (!out.write(line)) await new Promise<void>((resolve) => out.once('drain', () => resolve()));
-    } else process.stdout.write(line);
-    if (!values.quiet) narrate(event);
-  }
-  if (out) await new Promise<void>((resolve, reject) => out.end((error?: Error | null) => (error ? reject(error) : resolve())));
-  if (values.adapter) await writeFolder(values.adapter, await policy!.exportAdapter());
-  await policy!.dispose();
-  return 0;
+  const { resume } = output;
+  return interruptible(Infinity, async (stopping) => {
+    const options = {
+      appVersion: APP_VERSION,
+      openEmbedder: openMiniLm,
+      saveNow: stopping,
+      ...(endpointKey && { endpointKey }),
+      ...(resume && { resume }),
+    };
+    let stopped = false;
+    for await (const event of runWithRecovery(open, config, data, options)) {
+      await output.write(event);
+      if (!values.quiet) narrate(event);
+      stopped = event.type === 'checkpoint' && stopping();
+      if (stopped) break;
+    }
+    await output.end(stopped);
+    if (stopped) process.stderr.write(output.howToGoOn);
+    else if (values.adapter) await writeFolder(values.adapter, await policy!.exportAdapter());
+    await policy!.dispose();
+    return stopped ? STOPPED : 0;
+  });
 }
 
 /** The questions of a run: two files of one's own, or the bundled task's. */

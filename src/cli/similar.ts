@@ -1,5 +1,4 @@
 /** `similar --task T4 --question TEXT`: the nearest training questions by cosine, as JSON. */
-import { parseArgs } from 'node:util';
 import { InputError } from '../base/errors.ts';
 import { openPolicy } from '../model/open.ts';
 import { type Embedder, PolicyEmbedder, nearest } from '../rft/embedder.ts';
@@ -7,18 +6,23 @@ import { taskById } from '../rft/tasks/registry.ts';
 import { nodeGpu } from './dawn.ts';
 import { openMiniLm } from './minilm.ts';
 import { readModelFolder, readTask } from './models.ts';
+import { type Options, readOptions } from './options.ts';
+
+export const SIMILAR_OPTIONS = {
+  question: { type: 'string', about: 'Text that questions are compared with.' },
+  task: { type: 'string', default: 'T4', value: 'T1…T8', about: 'Whose training questions.' },
+  embedder: {
+    type: 'string',
+    default: 'minilm',
+    value: 'minilm|MODEL',
+    about: 'The sentence encoder, or a model whose hidden states are pooled.',
+  },
+  backend: { type: 'string', default: 'webgpu', value: 'webgpu|cpu', about: 'What computes.' },
+  n: { type: 'string', default: '3', value: 'N', about: 'How many.' },
+} as const satisfies Options;
 
 export async function similar(args: readonly string[]): Promise<number> {
-  const { values } = parseArgs({
-    args: [...args],
-    options: {
-      task: { type: 'string', default: 'T4' },
-      question: { type: 'string' },
-      embedder: { type: 'string', default: 'minilm' },
-      backend: { type: 'string', default: 'webgpu' },
-      n: { type: 'string', default: '3' },
-    },
-  });
+  const { values } = readOptions(args, SIMILAR_OPTIONS);
   const { question } = values;
   if (question === undefined)
     throw new InputError('similar needs a question.', 'For example: lab similar --task T4 --question "How many atoms has ethanol?"');

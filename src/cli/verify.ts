@@ -3,7 +3,6 @@
  * every event has to be the same but for its time fields; on another one, accuracy has to lie in the recorded interval. Prints the
  * comparison as JSON; the exit code is 0 when the run was reproduced and 1 when it was not.
  */
-import { parseArgs } from 'node:util';
 import { InputError } from '../base/errors.ts';
 import { APP_VERSION } from '../base/version.ts';
 import { openPolicy } from '../model/open.ts';
@@ -19,13 +18,15 @@ import { nodeGpu } from './dawn.ts';
 import { openMiniLm } from './minilm.ts';
 import { readAdapter, readModelFolder, readText } from './models.ts';
 import { questionsOf } from './run.ts';
+import { type Options, readOptions } from './options.ts';
+
+export const VERIFY_OPTIONS = {
+  train: { type: 'string', value: 'FILE', about: 'Training questions of a run on one’s own.' },
+  test: { type: 'string', value: 'FILE', about: 'Test questions of a run on one’s own.' },
+} as const satisfies Options;
 
 export async function verify(args: readonly string[]): Promise<number> {
-  const { positionals, values } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: { train: { type: 'string' }, test: { type: 'string' } },
-  });
+  const { positionals, values } = readOptions(args, VERIFY_OPTIONS, true);
   const [path] = positionals;
   if (path === undefined) throw new InputError('verify needs a run record.', 'For example: lab verify run.jsonl');
   const recorded = readRecord(await readText(path), path);

@@ -39,6 +39,8 @@ export interface PipelineOptions {
   readonly signal?: AbortSignal;
   /** Goes on after this checkpoint: later events and the adapter are those of the run that was never broken off. */
   readonly resume?: PipelineCheckpoint;
+  /** While it is true, every step of a stage that can be followed by a checkpoint is: to stop soon and lose nothing. */
+  readonly saveNow?: () => boolean;
   readonly appVersion?: string;
   /** Key of the endpoint that rewrites; it goes to the endpoint and nowhere else. */
   readonly endpointKey?: string;
@@ -168,6 +170,7 @@ async function* stages(policy: Policy, config: Config, data: PipelineData, optio
     done: state.step,
     best: state.best,
     loop: state.loop,
+    saveNow: options.saveNow ?? (() => false),
     save: (step, extra) => save(stage, step, extra),
   });
 

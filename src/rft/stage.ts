@@ -39,13 +39,19 @@ export interface StageContext {
   readonly best: BestWeights | undefined;
   /** Of a resumed run: where the loop around RL stood. */
   readonly loop: LoopState | undefined;
+  /** True when a checkpoint is wanted as soon as there can be one. */
+  readonly saveNow: () => boolean;
   /** A checkpoint after `step` steps of this stage. */
   readonly save: (step: number, state?: Partial<PipelineState>) => Promise<CheckpointEvent>;
 }
 
-/** Whether a checkpoint is due after `step` of `total` steps; the end of a stage has its own. */
-export const checkpointDue = ({ config }: StageContext, step: number, total: number): boolean =>
-  config.checkpoint.every > 0 && step % config.checkpoint.every === 0 && step < total;
+/** Whether a checkpoint is due after `step` of `total` steps, by the config or as one is wanted; the end of a stage has its own. */
+export const checkpointDue = ({ config, saveNow }: StageContext, step: number, total: number): boolean =>
+  step < total && (isScheduled(config, step) || saveNow());
+
+/** Whether the config asks for a checkpoint after `step` steps of a stage, and so every record of the run has it. */
+export const isScheduled = ({ checkpoint }: Config, step: number): boolean =>
+  step === 0 || (checkpoint.every > 0 && step % checkpoint.every === 0);
 
 /** @throws LabError when training has left the finite numbers: nothing after it would mean anything. */
 export function checkFinite(stage: string, step: number, values: Readonly<Record<string, number>>): void {

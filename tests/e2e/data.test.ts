@@ -39,6 +39,7 @@ test('a reader’s files are read, reported on and used by the run', async () =>
     'synthesis.max_new_tokens': '24',
     'sft.enabled': 'false',
     'ppo.updates': '1',
+    'ppo.minibatches': '1',
     'ppo.questions_per_update': '2',
     'ppo.samples_per_question': '2',
     'ppo.max_new_tokens': '24',

@@ -45,6 +45,7 @@ const RUN = `?${new URLSearchParams({
   'prm.model': 'prm',
   'ppo.alpha': '0.7',
   'ppo.updates': '1',
+  'ppo.minibatches': '1',
   'ppo.questions_per_update': '4',
   'ppo.samples_per_question': '2',
   'ppo.max_new_tokens': '32',

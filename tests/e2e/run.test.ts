@@ -14,6 +14,7 @@ const SHORT = `?${new URLSearchParams({
   'synthesis.max_new_tokens': '32',
   'sft.epochs': '1',
   'ppo.updates': '2',
+  'ppo.minibatches': '1',
   'ppo.questions_per_update': '4',
   'ppo.samples_per_question': '2',
   'ppo.max_new_tokens': '32',

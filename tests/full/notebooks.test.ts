@@ -26,7 +26,7 @@ const cut = (config: Config): Config =>
     data: { ...config.data, train_questions: 8 },
     synthesis: { ...config.synthesis, max_tries: 2, tries_per_batch: 2, max_new_tokens: 40 },
     sft: { ...config.sft, epochs: 1 },
-    ppo: { ...config.ppo, updates: 2, questions_per_update: 3, samples_per_question: 2, max_new_tokens: 40 },
+    ppo: { ...config.ppo, updates: 2, minibatches: 1, questions_per_update: 3, samples_per_question: 2, max_new_tokens: 40 },
     evaluation: {
       ...config.evaluation,
       limit: 4,

@@ -7,7 +7,6 @@ import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { InputError } from '../../base/errors.ts';
 import { APP_VERSION } from '../../base/version.ts';
 import type { ModelFolder } from '../../model/folder.ts';
@@ -22,6 +21,7 @@ import type { Policy } from '../../rft/policy.ts';
 import { TASKS, taskById } from '../../rft/tasks/registry.ts';
 import { questionStream } from '../../rft/tasks/stream.ts';
 import { nodeGpu } from '../dawn.ts';
+import { STOPPED, interruptible } from '../interrupt.ts';
 import { openMiniLm } from '../minilm.ts';
 import { adaptersOf, readAdapter, readModelFolder } from '../models.ts';
 import { readNotebook, settingPairs } from '../run.ts';
@@ -31,8 +31,7 @@ import { tableFiles } from './output.ts';
 import { packCache, unpackCache } from './pack.ts';
 import { AblationQuestions } from './questions.ts';
 import { type Processes, parseShard, runShards, shardOf } from './shards.ts';
-
-const STOPPED = 3;
+import { type Options, readOptions } from '../options.ts';
 
 /** Greedy answers and rollouts by the token are to be read in single runs; the table needs neither. */
 const BASE: readonly (readonly [string, unknown])[] = [
@@ -41,25 +40,25 @@ const BASE: readonly (readonly [string, unknown])[] = [
   ['record.inspected', 0],
 ];
 
-const OPTIONS = {
-  notebook: { type: 'string' },
-  model: { type: 'string' },
-  tasks: { type: 'string' },
-  rows: { type: 'string' },
-  sweep: { type: 'string' },
-  seeds: { type: 'string', default: '1,2,3' },
-  updates: { type: 'string' },
-  set: { type: 'string', multiple: true, default: [] as string[] },
-  backend: { type: 'string', default: 'webgpu' },
-  cache: { type: 'string', default: '.cache/ablate' },
-  out: { type: 'string', default: 'runs/ablation' },
-  'max-minutes': { type: 'string' },
-  rates: { type: 'string' },
-  parallel: { type: 'string', default: '1' },
-  shard: { type: 'string' },
-  pack: { type: 'string' },
-  unpack: { type: 'string' },
-} as const;
+export const ABLATE_OPTIONS = {
+  notebook: { type: 'string', value: 'FILE', about: 'Whose config all rows stand on.' },
+  model: { type: 'string', value: 'NAME|FOLDER', about: 'In place of the config’s model.' },
+  tasks: { type: 'string', value: 'T1,…|all', about: 'All, or those of the sweep.' },
+  rows: { type: 'string', value: 'NAME,…', about: 'Rows of the table; all of them, if none is named.' },
+  sweep: { type: 'string', value: 'NAME', about: 'data-size, teacher, alpha, aggregation or prompts in place of the table.' },
+  seeds: { type: 'string', default: '1,2,3', value: 'N,…', about: 'Each cell with each of them.' },
+  updates: { type: 'string', value: 'N', about: 'Of RL, for every row.' },
+  set: { type: 'string', multiple: true, default: [] as string[], value: 'PATH=VALUE', about: 'A setting of every row.' },
+  backend: { type: 'string', default: 'webgpu', value: 'webgpu|cpu', about: 'What computes.' },
+  cache: { type: 'string', default: '.cache/ablate', value: 'DIR', about: 'Where each stage’s result is kept.' },
+  out: { type: 'string', default: 'runs/ablation', value: 'DIR', about: 'Where the table is written.' },
+  'max-minutes': { type: 'string', value: 'M', about: 'Stop then; the same command goes on.' },
+  rates: { type: 'string', value: 'STAGE=SECONDS,…', about: 'For the estimate, before anything has been timed.' },
+  parallel: { type: 'string', default: '1', value: 'N', about: 'Processes.' },
+  shard: { type: 'string', value: 'I/N', about: 'Only this share of the tasks and seeds, and no table.' },
+  pack: { type: 'string', value: 'FILE', about: 'Write the cache as one tar at the end.' },
+  unpack: { type: 'string', value: 'FILE', about: 'Begin with such a tar.' },
+} as const satisfies Options;
 
 /** Flags that say what is computed, and so belong to a table; the others say how. */
 const TELLING = ['notebook', 'model', 'tasks', 'rows', 'sweep', 'seeds', 'updates', 'set', 'backend'] as const;
@@ -69,7 +68,7 @@ const OWN = ['parallel', 'pack', 'unpack', 'out'] as const;
 const log = (line: string) => process.stderr.write(`${line}\n`);
 
 export async function ablate(args: readonly string[]): Promise<number> {
-  const { values, tokens } = parseArgs({ args: [...args], options: OPTIONS, tokens: true });
+  const { values, tokens } = readOptions(args, ABLATE_OPTIONS);
   const { backend } = values;
   if (backend !== 'webgpu' && backend !== 'cpu') throw new InputError(`There is no backend ${backend}.`, 'Use webgpu or cpu.');
   const name = values.sweep === undefined ? undefined : sweepName(values.sweep);
@@ -149,34 +148,6 @@ async function runInShards(args: readonly string[], count: number, onStop: (stop
   onStop(processes.stop);
   const codes = await processes.ended;
   return codes.find((code) => code !== 0 && code !== STOPPED) ?? Math.max(...codes);
-}
-
-/**
- * Runs `work` so that Ctrl-C, a request to end and the time limit end it at its next checkpoint; a second Ctrl-C ends it at once, and costs
- * what was done since the last one.
- */
-async function interruptible(
-  minutes: number,
-  work: (stopping: () => boolean, onStop: (stop: () => void) => void) => Promise<number>,
-): Promise<number> {
-  const deadline = performance.now() + minutes * 60_000;
-  let asked = false;
-  let stop = () => {};
-  const onSignal = () => {
-    if (asked) process.exit(130);
-    asked = true;
-    log('Stopping at the next checkpoint; Ctrl-C once more stops at once.');
-    stop();
-  };
-  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
-  try {
-    return await work(
-      () => asked || performance.now() >= deadline,
-      (handler) => (stop = handler),
-    );
-  } finally {
-    process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
-  }
 }
 
 const listed = (tasks: 'all' | readonly string[]) => (tasks === 'all' ? 'all' : tasks.join(','));

@@ -6,7 +6,6 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { InputError } from '../../base/errors.ts';
 import { Gpu } from '../../gpu/device.ts';
 import type { Lanes } from '../../gpu/lanes.ts';
@@ -22,22 +21,21 @@ import { type TrainedBase, trainBase } from './base.ts';
 import { accuracies, adapterCard, meanAccuracy, modelCard } from './card.ts';
 import { type Corpus, buildCorpus } from './corpus.ts';
 import { DISTILLED, type NamedRecipe, recipeOf } from './recipes.ts';
+import { type Options, readOptions } from '../options.ts';
 
 const log = (line: string) => console.error(line);
 
+export const DISTILL_OPTIONS = {
+  out: { type: 'string', default: 'models', value: 'DIR', about: 'Where models are written.' },
+  cache: { type: 'string', default: '.cache/distill', value: 'DIR', about: 'Where what is unfinished is kept.' },
+  'max-minutes': { type: 'string', value: 'M', about: 'Stop then; the same command goes on.' },
+  steps: { type: 'string', value: 'N', about: 'In place of the recipe’s steps on worked questions.' },
+  documents: { type: 'string', value: 'N', about: 'In place of the recipe’s documents.' },
+  seed: { type: 'string', value: 'N', about: 'In place of the recipe’s seed.' },
+} as const satisfies Options;
+
 export async function distill(args: readonly string[]): Promise<number> {
-  const { positionals, values: flags } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: {
-      steps: { type: 'string' },
-      documents: { type: 'string' },
-      seed: { type: 'string' },
-      out: { type: 'string', default: 'models' },
-      cache: { type: 'string', default: '.cache/distill' },
-      'max-minutes': { type: 'string' },
-    },
-  });
+  const { positionals, values: flags } = readOptions(args, DISTILL_OPTIONS, true);
   const names = positionals[0] === 'all' ? DISTILLED : positionals;
   if (names.length === 0) throw new InputError('No model is named.', `Name one of ${DISTILLED.join(', ')}, or all.`);
   const recipes = names.map((name): NamedRecipe => {

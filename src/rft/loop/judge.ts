@@ -34,13 +34,12 @@ export async function retrainJudge(
   const { learned, held } = split(train.questions, responses, examples, seed);
   const before = judge === undefined ? undefined : await prmQuality(policy, judge, held, signal);
   const held_policy = await policy.checkpoint();
-  let loss = NaN;
+  const losses: number[] = [];
   try {
     if (state) await policy.restore(state);
     else if (judge !== undefined) await policy.importAdapter(await policy.exportAdapter(judge));
     else await policy.attachAdapter(config.lora, seed.derive('adapter'), { value_head: true });
     const { learning_rate: _, ...optimizer } = optimizerStep(config.ppo, 0);
-    const losses: number[] = [];
     const training = {
       steps: prm_steps,
       batch_size: prm_batch_size,
@@ -49,7 +48,6 @@ export async function retrainJudge(
       ...(signal && { signal }),
     };
     await learnSteps(policy, learned, { ...training, onStep: (_step, metrics) => losses.push(metrics.loss) }, seed);
-    loss = mean(losses.slice(-10));
     state = await policy.checkpoint();
     await policy.loadAdapter(LOOP_JUDGE, await policy.exportAdapter());
   } finally {
@@ -64,7 +62,7 @@ export async function retrainJudge(
       responses: responses.length,
       steps: steps.length,
       right_share: mean(steps),
-      loss,
+      loss: mean(losses.slice(-10)),
       held_out_steps: after.steps,
       ...(before?.step_auc !== undefined && { step_auc_before: before.step_auc }),
       ...(after.step_auc !== undefined && { step_auc: after.step_auc }),

@@ -32,6 +32,7 @@ async function run(train: Dataset, rewriter: Rewriter, { seed = 1, ...changes }:
     best: undefined,
     solved: [],
     loop: undefined,
+    saveNow: () => false,
     signal: undefined,
     now: () => 0,
     onProgress: undefined,
