@@ -1,6 +1,7 @@
-/** What Vite does not do by itself: the top-level models/ with their manifest, and the content security policy. */
+/** What Vite does not do by itself: the top-level models/ with their manifest, the content security policy, and work without a network. */
 import { cpSync, existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { VitePWA } from 'vite-plugin-pwa';
 import { CONTENT_SECURITY_POLICY } from './csp.mjs';
 import { modelsManifest } from './models-manifest.mjs';
 import { sendFile } from './serve.mjs';
@@ -44,3 +45,45 @@ export function contentSecurityPolicy() {
     ],
   };
 }
+
+/**
+ * A service worker, by Workbox, that keeps the app, the questions, notebooks and recordings, and a manifest that makes it installable. Models
+ * and the sentence encoder's runtime are not among what it fetches by itself: models have a store of their own, and the runtime is kept
+ * when it is first used. A new version waits until the reader takes it.
+ */
+export const offline = () =>
+  VitePWA({
+    registerType: 'prompt',
+    injectRegister: false,
+    manifest: {
+      name: 'OpenRFT Lab',
+      short_name: 'OpenRFT Lab',
+      description: 'Reinforcement fine-tuning of a small language model, live in a browser tab.',
+      lang: 'en',
+      start_url: './',
+      scope: './',
+      display: 'standalone',
+      background_color: '#ffffff',
+      theme_color: '#ffffff',
+      icons: [
+        { src: 'icon.svg', sizes: 'any', type: 'image/svg+xml' },
+        { src: 'icon-192.png', sizes: '192x192', type: 'image/png' },
+        { src: 'icon-512.png', sizes: '512x512', type: 'image/png' },
+      ],
+    },
+    workbox: {
+      globPatterns: ['**/*.{js,css,html,svg,png,json,jsonl,gz}'],
+      globIgnores: ['models/*/*', 'models/*/*/**'],
+      maximumFileSizeToCacheInBytes: 4 * 2 ** 20,
+      // Settings stand in the query, and the page is the same.
+      ignoreURLParametersMatching: [/.*/],
+      cleanupOutdatedCaches: true,
+      runtimeCaching: [
+        {
+          urlPattern: /\/assets\/.*\.(wasm|mjs)$/,
+          handler: 'CacheFirst',
+          options: { cacheName: 'runtimes', expiration: { maxEntries: 8 } },
+        },
+      ],
+    },
+  });

@@ -7,6 +7,7 @@ import { decodeLink, encodeLink, isNotebookLink } from '../../notebook/link.ts';
 import { type Comparison, type Results, compareResults, resultsOf, settingsDigest } from '../../notebook/results.ts';
 import { type Cell, NOTEBOOK_LIMITS, type Notebook, type NotebookData, notebookFile, readNotebook } from '../../notebook/schema.ts';
 import { NotebookStore, type SavedNotebook, lockNotebook } from '../../notebook/store.ts';
+import { linkAddress } from '../address.ts';
 import { download } from '../download.ts';
 import type { Lab, NotebookName } from '../lab.svelte.ts';
 
@@ -201,7 +202,7 @@ export class NotebookDesk {
   }
 
   async link(notebook: Notebook): Promise<string> {
-    return location.origin + location.pathname + (await encodeLink(notebook));
+    return linkAddress() + (await encodeLink(notebook));
   }
 
   saveFile(notebook: Notebook): void {
