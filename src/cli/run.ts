@@ -1,6 +1,6 @@
 /**
  * `run NOTEBOOK --seed N --out FILE`: the pipeline of a notebook, headless, its events as JSON lines. Settings are changed with
- * `--preset NAME` and then `--set path=value`; `--train FILE --test FILE` take questions of one's own; `--backend cpu` runs on the CPU policy; `--adapter DIR` writes the trained adapter in PEFT's layout.
+ * `--preset NAME` and then `--set path=value`; `--change UPDATE:path=value` changes a setting of RL from that update on; `--train FILE --test FILE` take questions of one's own; `--backend cpu` runs on the CPU policy; `--adapter DIR` writes the trained adapter in PEFT's layout.
  * The key of an endpoint that rewrites questions is read from the environment, OPENRFT_ENDPOINT_KEY: a command line is seen by others.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
@@ -17,6 +17,7 @@ import { parseNotebook } from '../notebook/schema.ts';
 import { loadNeededAdapters, neededAdapters } from '../rft/adapters.ts';
 import { type Config, setPaths } from '../rft/config.ts';
 import type { RoundEvent, RunEvent } from '../rft/events.ts';
+import { ChangeSchedule, type ScheduledChange } from '../rft/live.ts';
 import type { PipelineData } from '../rft/pipeline.ts';
 import type { Policy } from '../rft/policy.ts';
 import { PRESET_JUDGE, presetNames, presets, withPreset } from '../rft/presets.ts';
@@ -33,6 +34,13 @@ export const RUN_OPTIONS = {
   seed: { type: 'string', value: 'N', about: 'In place of the notebook’s.' },
   preset: { type: 'string', value: 'paper|repo|modern', about: 'Laid over the notebook’s config.' },
   set: { type: 'string', multiple: true, default: [] as string[], value: 'PATH=VALUE', about: 'A setting, e.g. ppo.updates=5.' },
+  change: {
+    type: 'string',
+    multiple: true,
+    default: [] as string[],
+    value: 'UPDATE:PATH=VALUE',
+    about: 'A setting of RL from that update on, e.g. 10:ppo.alpha=0.5.',
+  },
   train: { type: 'string', value: 'FILE', about: 'Training questions of one’s own.' },
   test: { type: 'string', value: 'FILE', about: 'Test questions of one’s own.' },
   out: { type: 'string', value: 'FILE', about: 'Where the events go, as JSON lines; else to standard output.' },
@@ -55,6 +63,7 @@ export async function run(args: readonly string[]): Promise<number> {
     ...values.set,
   ];
   const config = await configOf(path, values.preset, settings);
+  const changes = new ChangeSchedule(config, scheduledChanges(values.change));
   const data = await questionsOf(config, values.train, values.test);
   const folder = await readModelFolder(config.model);
   const { backend } = values;
@@ -72,6 +81,7 @@ export async function run(args: readonly string[]): Promise<number> {
   return interruptible(Infinity, async (stopping) => {
     const options = {
       appVersion: APP_VERSION,
+      changes,
       openEmbedder: openMiniLm,
       saveNow: stopping,
       ...(endpointKey && { endpointKey }),
@@ -152,6 +162,16 @@ export function settingPairs(settings: readonly string[]): (readonly [path: stri
   });
 }
 
+/** Changes on the way of a run, each written as update:path=value; the update is the first with the new value, from 1. */
+export function scheduledChanges(changes: readonly string[]): ScheduledChange[] {
+  return changes.map((text) => {
+    const [, update, path, value] = /^(\d+):([^=]+)=(.*)$/s.exec(text) ?? [];
+    if (update === undefined || path === undefined || value === undefined)
+      throw new InputError(`--change ${text} can't be read.`, 'Write it as update:path=value, e.g. 10:ppo.alpha=0.5.');
+    return { update: Number(update), path, value };
+  });
+}
+
 async function configOf(path: string, preset: string | undefined, settings: readonly string[]): Promise<Config> {
   const config = await readNotebook(path);
   const pairs = settingPairs(settings);
@@ -182,6 +202,8 @@ function narrate(event: RunEvent): void {
   else if (event.type === 'best')
     say(`${event.stage} keeps step ${event.step} of ${event.steps}: ${event.measure} ${percent(event.value)}`);
   else if (event.type === 'round') say(`round ${event.round}: ${roundText(event)}`);
+  else if (event.type === 'config_changed')
+    say(`from update ${event.update} on: ${event.path} ${String(event.to)}, before ${String(event.from)}`);
   else if (event.type === 'warning') say(`warning: ${event.message}`);
   else if (event.type === 'metric' && event.stage === 'augment')
     say(`augment: ${event.accepted} of ${event.wanted} variations used, of ${event.questions} questions, by ${event.rewriter}`);

@@ -11,6 +11,7 @@ import { adapterText } from '../notebook/results.ts';
 import { loadNeededAdapters } from '../rft/adapters.ts';
 import { firstQuestions } from '../rft/dataset.ts';
 import type { RunEvent } from '../rft/events.ts';
+import { ChangeSchedule, changesOf } from '../rft/live.ts';
 import type { PipelineData } from '../rft/pipeline.ts';
 import type { Policy } from '../rft/policy.ts';
 import { runWithRecovery } from '../rft/recovery.ts';
@@ -58,7 +59,11 @@ async function checkData({ started: { dataset, config } }: RunRecordFile, { trai
   }
 }
 
-async function replay({ started: { config, policy: was } }: RunRecordFile, data: PipelineData, path: string): Promise<RunRecordFile> {
+async function replay(
+  { started: { config, policy: was }, events: recorded }: RunRecordFile,
+  data: PipelineData,
+  path: string,
+): Promise<RunRecordFile> {
   const folder = await readModelFolder(config.model);
   let policy: Policy | undefined;
   const open = async () => {
@@ -68,7 +73,9 @@ async function replay({ started: { config, policy: was } }: RunRecordFile, data:
     return policy;
   };
   const endpointKey = process.env.OPENRFT_ENDPOINT_KEY;
-  const options = { appVersion: APP_VERSION, openEmbedder: openMiniLm, ...(endpointKey && { endpointKey }) };
+  // What a reader changed on the way is changed again before the same updates.
+  const changes = new ChangeSchedule(config, changesOf(recorded));
+  const options = { appVersion: APP_VERSION, changes, openEmbedder: openMiniLm, ...(endpointKey && { endpointKey }) };
   const events: RunEvent[] = [];
   for await (const event of runWithRecovery(open, config, data, options)) {
     events.push(event);

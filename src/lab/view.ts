@@ -3,6 +3,7 @@ import { STAGES } from '../rft/events.ts';
 import type {
   AugmentMetricEvent,
   BestEvent,
+  ConfigChangedEvent,
   DoneEvent,
   EvaluationMetricEvent,
   ProgressEvent,
@@ -47,6 +48,8 @@ export interface RunView {
   readonly retrievals: readonly RetrievalEvent[];
   readonly bests: readonly BestEvent[];
   readonly rounds: readonly RoundEvent[];
+  /** Of settings of RL, between its updates. */
+  readonly changes: readonly ConfigChangedEvent[];
   readonly rollouts: readonly RolloutGroup[];
   readonly warnings: readonly WarningEvent[];
   readonly done: DoneEvent | undefined;
@@ -68,6 +71,7 @@ export const emptyView = (): RunView => ({
   retrievals: [],
   bests: [],
   rounds: [],
+  changes: [],
   rollouts: [],
   warnings: [],
   done: undefined,
@@ -138,6 +142,9 @@ export function foldEvents(view: RunView, events: readonly RunEvent[]): RunView 
       case 'round':
         push('rounds', event);
         break;
+      case 'config_changed':
+        push('changes', event);
+        break;
       case 'prompts':
       case 'checkpoint':
         break;
@@ -162,7 +169,7 @@ export function foldEvents(view: RunView, events: readonly RunEvent[]): RunView 
   };
 }
 
-type ListName = 'ppo' | 'sft' | 'evaluations' | 'rewrites' | 'retrievals' | 'bests' | 'rounds' | 'warnings';
+type ListName = 'ppo' | 'sft' | 'evaluations' | 'rewrites' | 'retrievals' | 'bests' | 'rounds' | 'changes' | 'warnings';
 
 export const groupKey = ({ stage, update }: Pick<SampleEvent, 'stage' | 'update'>): string =>
   update === undefined ? stage : `${stage}:${update}`;

@@ -2,6 +2,7 @@
 import { InputError } from '../base/errors.ts';
 import { resolveConfig } from '../rft/config.ts';
 import { type DoneEvent, type RlMetricEvent, type RunEvent, type RunStartedEvent, withoutTime } from '../rft/events.ts';
+import { changesOf } from '../rft/live.ts';
 import { RunRecord } from './run-record.ts';
 import { type Comparison, adapterText, compareResults, resultsOf } from './results.ts';
 
@@ -76,7 +77,7 @@ export function compareRecords(recorded: RunRecordFile, replayed: RunRecordFile)
 }
 
 const figures = ({ started, done, events }: RunRecordFile) =>
-  resultsOf(started, events.filter((event): event is RlMetricEvent => event.type === 'metric' && event.stage === 'ppo'), done); // prettier-ignore
+  resultsOf(started, events.filter((event): event is RlMetricEvent => event.type === 'metric' && event.stage === 'ppo'), done, changesOf(events)); // prettier-ignore
 
 /** What two runs owe each other. The first event and warnings name files and versions, and a lost device belongs to one run alone. */
 const comparable = ({ events }: RunRecordFile): string[] =>

@@ -3,6 +3,7 @@ import * as v from 'valibot';
 import { Seed } from '../base/random.ts';
 import type { Config } from '../rft/config.ts';
 import type { DoneEvent, RlMetricEvent, RunStartedEvent } from '../rft/events.ts';
+import type { ScheduledChange } from '../rft/live.ts';
 import type { PolicyInfo } from '../rft/policy.ts';
 import type { Interval } from '../rft/statistics.ts';
 import { canonicalJson } from './json.ts';
@@ -35,8 +36,12 @@ export const resultsSchema = v.strictObject({
 });
 export type Results = v.InferOutput<typeof resultsSchema>;
 
-/** The notebook's settings as one word: equal for equal configs, and for no other by any likely accident. */
-export const settingsDigest = (config: Config): string => Seed.of(0).derive(canonicalJson(config)).toString();
+/**
+ * A run's settings as one word, with what changed of them on the way: equal for equal configs and changes, and for no other by any likely
+ * accident.
+ */
+export const settingsDigest = (config: Config, changes: readonly ScheduledChange[] = []): string =>
+  Seed.of(0).derive(canonicalJson(changes.length === 0 ? config : { config, changes })).toString(); // prettier-ignore
 
 /** Adapter and lanes: bytes are promised to be the same for equal ones (and one build of the browser). */
 export const adapterText = ({ backend, device, lanes }: PolicyInfo): string =>
@@ -47,12 +52,20 @@ const exact = rounded(6);
 const coarse = rounded(3);
 const exactInterval = ({ mean, lo, hi }: Interval) => ({ mean: exact(mean), lo: exact(lo), hi: exact(hi) });
 
-/** @param ppo the updates of RL, in order. */
-export function resultsOf(started: RunStartedEvent, ppo: readonly RlMetricEvent[], done: DoneEvent): Results {
+/**
+ * @param ppo the updates of RL, in order.
+ * @param changes of settings, between them.
+ */
+export function resultsOf(
+  started: RunStartedEvent,
+  ppo: readonly RlMetricEvent[],
+  done: DoneEvent,
+  changes: readonly ScheduledChange[],
+): Results {
   const { before, after, difference, n } = done.accuracy;
   return {
     app: started.app_version,
-    settings: settingsDigest(started.config),
+    settings: settingsDigest(started.config, changes),
     adapter: adapterText(started.policy),
     dataset: { train: started.dataset.train.sha256, test: started.dataset.test.sha256 },
     n,

@@ -6,6 +6,7 @@ import { type Config, configDifferences, resolveConfig } from './config.ts';
 import type { EvaluationResult } from './evaluate.ts';
 import type { CheckpointEvent, Stage } from './events.ts';
 import type { LoopState } from './loop/loop.ts';
+import type { ScheduledChange } from './live.ts';
 import type { PolicyCheckpoint } from './policy.ts';
 import type { SynthesisState } from './synthesize.ts';
 
@@ -23,6 +24,8 @@ export interface PipelineState {
   readonly kl_coef?: number;
   /** Of RL with a loop around it. */
   readonly loop?: LoopState;
+  /** Of RL: the settings changed so far, in order. */
+  readonly changes?: readonly ScheduledChange[];
 }
 
 export interface PipelineCheckpoint extends PipelineState {

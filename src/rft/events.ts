@@ -6,10 +6,11 @@
 import type { AlgorithmName } from './algorithms/registry.ts';
 import type { Rejection } from './augment/variations.ts';
 import type { Baselines } from './baselines.ts';
-import type { Config } from './config.ts';
+import type { Config, ConfigValue } from './config.ts';
 import type { PipelineCheckpoint } from './checkpoint.ts';
 import type { Label } from './dataset.ts';
 import type { Outcome, OutcomeCounts } from './graders/grader.ts';
+import type { LiveSetting } from './live.ts';
 import type { PromptDifference } from './prompt-lint.ts';
 import type { PromptUse, RetrievedExample } from './retrieve/compose.ts';
 import type { DpoMetrics, PolicyInfo, PpoMetrics } from './policy.ts';
@@ -382,6 +383,18 @@ export interface BestEvent extends Timed {
   readonly total: number;
 }
 
+/** A setting of RL that changed while the run went on; see live.ts. It comes before anything else of that update. */
+export interface ConfigChangedEvent extends Timed {
+  readonly type: 'config_changed';
+  readonly stage: 'ppo';
+  /** The first update with the new value, from 1. */
+  readonly update: number;
+  readonly path: LiveSetting;
+  /** What was in force: of a KL coefficient with a target, where it stood. */
+  readonly from: ConfigValue;
+  readonly to: ConfigValue;
+}
+
 /** The examples in context of a stage's prompts, told once for each stage. */
 export interface RetrievalEvent extends Timed {
   readonly type: 'retrieval';
@@ -463,6 +476,7 @@ export type RunEvent =
   | SampleEvent
   | RoundEvent
   | BestEvent
+  | ConfigChangedEvent
   | RetrievalEvent
   | PromptsEvent
   | CheckpointEvent

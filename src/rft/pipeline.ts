@@ -18,6 +18,7 @@ import { checkQuestions } from './graders/grader.ts';
 import { makeGrader } from './graders/registry.ts';
 import type { Embedder } from './embedder.ts';
 import { checkLabels } from './loop/labels.ts';
+import type { ChangeSchedule } from './live.ts';
 import type { Policy } from './policy.ts';
 import { ppo } from './ppo.ts';
 import { checkPrm } from './reward/judge.ts';
@@ -42,6 +43,8 @@ export interface PipelineOptions {
   /** While it is true, every step of a stage that can be followed by a checkpoint is: to stop soon and lose nothing. */
   readonly saveNow?: () => boolean;
   readonly appVersion?: string;
+  /** Settings that change between the updates of RL. */
+  readonly changes?: ChangeSchedule;
   /** Key of the endpoint that rewrites; it goes to the endpoint and nowhere else. */
   readonly endpointKey?: string;
   /** all-MiniLM-L6-v2, for examples in context by `icl.embedder` minilm. The run disposes of it. */
@@ -111,7 +114,7 @@ async function* stages(policy: Policy, config: Config, data: PipelineData, optio
   if (options.resume) {
     checkResumable(options.resume, config, all.sha256, test.sha256);
     await policy.restore(options.resume.policy);
-    const { stage, step, before, augmentation, synthesis, best, kl_coef, loop } = options.resume;
+    const { stage, step, before, augmentation, synthesis, best, kl_coef, loop, changes } = options.resume;
     state = {
       stage,
       step,
@@ -121,6 +124,7 @@ async function* stages(policy: Policy, config: Config, data: PipelineData, optio
       ...(best && { best }),
       ...(kl_coef !== undefined && { kl_coef }),
       ...(loop && { loop }),
+      ...(changes && { changes }),
     };
   } else {
     checkHash(config, honest);
@@ -171,6 +175,8 @@ async function* stages(policy: Policy, config: Config, data: PipelineData, optio
     best: state.best,
     loop: state.loop,
     saveNow: options.saveNow ?? (() => false),
+    changed: state.changes ?? [],
+    schedule: options.changes,
     save: (step, extra) => save(stage, step, extra),
   });
 

@@ -6,11 +6,21 @@ import { adaptedKlCoef, baselinedRewards, clamp } from './advantage.ts';
 import { type PolicyGradient, comparesGroups, hasCritic } from './algorithms/algorithm.ts';
 import { algorithms } from './algorithms/registry.ts';
 import { type BestWeights, bestOf, keepBest } from './best.ts';
-import type { Config } from './config.ts';
+import { type Config, getPath } from './config.ts';
 import { accuracyOf, evaluate } from './evaluate.ts';
-import type { ImitationMetrics, PreferenceMetrics, ProcessMetrics, RolloutMetrics, RunEvent, SampleEvent, TokenRecord } from './events.ts';
+import type {
+  ConfigChangedEvent,
+  ImitationMetrics,
+  PreferenceMetrics,
+  ProcessMetrics,
+  RolloutMetrics,
+  RunEvent,
+  SampleEvent,
+  TokenRecord,
+} from './events.ts';
 import { countOutcomes } from './graders/grader.ts';
 import { groupShares, groupsOf, nothingToLearn, repeatedQuestions, resamplingGaveUp } from './groups.ts';
+import { type LiveSetting, type ScheduledChange, type SettingChange, withChanges } from './live.ts';
 import { Loop } from './loop/loop.ts';
 import { imitateBest, preferBest } from './offline.ts';
 import type { Generation, PpoConfig, PpoDetails, PpoMetrics, SeedWords } from './policy.ts';
@@ -25,28 +35,44 @@ import { type StageContext, checkFinite, checkpointDue, timed } from './stage.ts
 import { fourDecimals, mean, standardDeviation } from './statistics.ts';
 
 /**
- * @param kl_coef where a resumed run with a KL target stood.
+ * @param resumed_kl_coef where a resumed run with a KL target stood.
  * @throws LabError 'diverged' when a loss or a gradient is not finite, 'prm-not-finite' when a step's score is not.
  */
-export async function* ppo(context: StageContext, kl_coef = context.config.ppo.kl_coef): AsyncGenerator<RunEvent, void> {
-  const { policy, config, train } = context;
-  const { updates, actor_learning_rate, critic_learning_rate, questions_per_update, samples_per_question } = config.ppo;
-  const seed = context.seed.derive('ppo');
-  const tell = context.done === 0;
-  const prompts = yield* stagePrompts(context, { stage: 'ppo', use: 'rl', questions: train.questions, tell });
-  let { best } = context;
-  const loop = await Loop.open(context, prompts, context.loop);
-  if (context.done === 0) {
-    if (!config.sft.enabled) await policy.attachAdapter(config.lora, context.seed.derive('adapter'));
-    await policy.beginRl(seed.derive('begin'), { critic: hasCritic(algorithms[config.ppo.algorithm]) });
+export async function* ppo(begun: StageContext, resumed_kl_coef?: number): AsyncGenerator<RunEvent, void> {
+  const { policy, train } = begun;
+  const { updates, questions_per_update, samples_per_question, kl_target } = begun.config.ppo;
+  const seed = begun.seed.derive('ppo');
+  const tell = begun.done === 0;
+  const prompts = yield* stagePrompts(begun, { stage: 'ppo', use: 'rl', questions: train.questions, tell });
+  let { best } = begun;
+  // Settings may change before each update; from then on the stage goes by the changed config.
+  const changed: ScheduledChange[] = [...begun.changed];
+  let context = changed.length > 0 ? { ...begun, config: withChanges(begun.config, changed) } : begun;
+  let kl_coef = resumed_kl_coef ?? context.config.ppo.kl_coef;
+  const loop = await Loop.open(context, prompts, begun.loop);
+  if (begun.done === 0) {
+    if (!begun.config.sft.enabled) await policy.attachAdapter(begun.config.lora, begun.seed.derive('adapter'));
+    await policy.beginRl(seed.derive('begin'), { critic: hasCritic(algorithms[begun.config.ppo.algorithm]) });
     if (questions_per_update > train.questions.length) yield repeatedQuestions(questions_per_update, train.questions.length);
-    if (config.evaluation.every > 0) best = yield* watch(context, best, 0);
+    if (begun.config.evaluation.every > 0) best = yield* watch(begun, best, 0);
     if (loop) yield* loop.begin();
   }
-  for (let update = context.done; update < updates; update++) {
+  for (let update = begun.done; update < updates; update++) {
+    const due = begun.schedule?.due(update + 1) ?? [];
+    if (due.length > 0) {
+      const next = withChanges(context.config, due);
+      const events = changeEvents(update + 1, due, { from: context.config, to: next, kl_coef });
+      changed.push(...events.map(({ path, to }) => ({ update: update + 1, path, value: to })));
+      context = { ...context, config: next };
+      loop?.follow(next);
+      if (due.some(({ path }) => path === 'ppo.kl_coef')) ({ kl_coef } = next.ppo);
+      yield* events;
+    }
+    const { config } = context;
     const { result: drawn, time_ms: generate_time_ms } = await timed(context, () => sampleUpdate(context, prompts, update));
     const { result: sampled, time_ms: reward_time_ms } = await timed(context, () => rewarded(loop?.judging ?? context, drawn.sampled));
     const rollouts = normalisedRewards(drawn.trained.map((i) => sampled[i]!), config); // prettier-ignore
+    const { actor_learning_rate, critic_learning_rate } = config.ppo;
     const rates = {
       actor_learning_rate: learningRate(update, updates, { ...config.ppo, learning_rate: actor_learning_rate }),
       critic_learning_rate: learningRate(update, updates, { ...config.ppo, learning_rate: critic_learning_rate }),
@@ -83,7 +109,7 @@ export async function* ppo(context: StageContext, kl_coef = context.config.ppo.k
         i < inspected ? tokenRecords(context, rollouts[i]!.generation, result.details, i) : undefined,
       );
     }
-    if (config.ppo.kl_target > 0) kl_coef = adaptedKlCoef(kl_coef, { kl, rollouts: rollouts.length }, config.ppo);
+    if (kl_target > 0) kl_coef = adaptedKlCoef(kl_coef, { kl, rollouts: rollouts.length }, config.ppo);
     yield { type: 'progress', stage: 'ppo', done: update + 1, total: updates, unit: 'updates' };
     if (loop) {
       loop.collect(drawn.sampled);
@@ -93,7 +119,8 @@ export async function* ppo(context: StageContext, kl_coef = context.config.ppo.k
     if (checkpointDue(context, update + 1, updates)) {
       yield await context.save(update + 1, {
         ...(best && { best }),
-        ...(config.ppo.kl_target > 0 && { kl_coef }),
+        ...(kl_target > 0 && { kl_coef }),
+        ...(changed.length > 0 && { changes: [...changed] }),
         ...(loop && { loop: loop.state }),
       });
     }
@@ -101,6 +128,20 @@ export async function* ppo(context: StageContext, kl_coef = context.config.ppo.k
   if (best) {
     yield await keepBest(policy, best, { stage: 'ppo', measure: 'validation_accuracy', steps: updates, total: updates });
   }
+}
+
+/** What the changes of an update come to, each setting once; none for a value that is in force already. */
+function changeEvents(
+  update: number,
+  due: readonly SettingChange[],
+  { from, to, kl_coef }: { readonly from: Config; readonly to: Config; readonly kl_coef: number },
+): ConfigChangedEvent[] {
+  const paths = [...new Set(due.map(({ path }) => path))] as LiveSetting[];
+  return paths.flatMap((path) => {
+    const was = path === 'ppo.kl_coef' ? kl_coef : getPath(from, path);
+    const is = getPath(to, path);
+    return was === is ? [] : [{ type: 'config_changed', stage: 'ppo', update, path, from: was, to: is }];
+  });
 }
 
 /** The test after training follows the last update; an evaluation on other questions is due then as well. */

@@ -8,6 +8,7 @@ import type { Dataset, Question } from './dataset.ts';
 import type { CheckpointEvent, ProgressEvent } from './events.ts';
 import type { GradeFunction } from './graders/grader.ts';
 import type { LoopState } from './loop/loop.ts';
+import type { ChangeSchedule, ScheduledChange } from './live.ts';
 import type { Policy } from './policy.ts';
 import type { Prompt, PromptUse } from './retrieve/compose.ts';
 import type { SynthesizedExample } from './synthesize.ts';
@@ -41,6 +42,10 @@ export interface StageContext {
   readonly loop: LoopState | undefined;
   /** True when a checkpoint is wanted as soon as there can be one. */
   readonly saveNow: () => boolean;
+  /** Of a resumed run: the settings of RL that have changed so far. */
+  readonly changed: readonly ScheduledChange[];
+  /** Which settings of RL change, and when. */
+  readonly schedule: ChangeSchedule | undefined;
   /** A checkpoint after `step` steps of this stage. */
   readonly save: (step: number, state?: Partial<PipelineState>) => Promise<CheckpointEvent>;
 }

@@ -4,6 +4,7 @@
  */
 import type { Remote } from 'comlink';
 import { LabError, throwIfStopped } from '../base/errors.ts';
+import type { SettingChange } from '../rft/live.ts';
 import type { Interval } from '../rft/statistics.ts';
 import { type Answer, unwrap } from './answer.ts';
 import { type Connection, openConnection, openPort } from './connection.ts';
@@ -135,6 +136,11 @@ export class TrainerClient {
 
   step(): void {
     void this.connection?.api.step();
+  }
+
+  /** Settings of RL from the next update on. @throws InputError when they can't be had; then none of them is taken. */
+  change(changes: readonly SettingChange[]): Promise<void> {
+    return this.ask((api) => api.change(changes));
   }
 
   /**

@@ -6,6 +6,7 @@ import type { AdapterDescription } from '../gpu/device.ts';
 import type { MemoryEstimate } from '../model/memory.ts';
 import type { Config } from '../rft/config.ts';
 import type { ProgressEvent, RunEvent, Stage } from '../rft/events.ts';
+import type { ScheduledChange, SettingChange } from '../rft/live.ts';
 import type { AdapterExport, PolicyInfo } from '../rft/policy.ts';
 import type { Question } from '../rft/dataset.ts';
 import type { Interval } from '../rft/statistics.ts';
@@ -61,6 +62,8 @@ export interface RunRequest {
   readonly appVersion: string;
   /** An encoded checkpoint to go on from. */
   readonly resume?: Uint8Array;
+  /** Settings of RL that change on the way: those that a stopped run went through. */
+  readonly changes?: readonly ScheduledChange[];
   /** Pauses after the first step. */
   readonly stepwise: boolean;
 }
@@ -92,6 +95,8 @@ export interface TrainerApi {
   resume(): void;
   /** Goes on to the end of the next batch, SFT step or PPO update, and pauses there. */
   step(): void;
+  /** Settings of RL from the next update on; refused, all of them, when one can't be had or no update is left. */
+  change(changes: readonly SettingChange[]): Promise<Answer<void>>;
   /** Ends the run, the embedding or the answering that goes on. */
   stop(): void;
   exportAdapter(): Promise<Answer<AdapterExport>>;

@@ -13,6 +13,7 @@ import { type NeededAdapter, loadNeededAdapters } from '../rft/adapters.ts';
 import { parseDataset } from '../rft/dataset.ts';
 import { PolicyEmbedder } from '../rft/embedder.ts';
 import type { ProgressEvent, RunEvent } from '../rft/events.ts';
+import { ChangeSchedule, type SettingChange } from '../rft/live.ts';
 import type { Policy } from '../rft/policy.ts';
 import { runWithRecovery } from '../rft/recovery.ts';
 import { longestComposed } from '../rft/retrieve/compose.ts';
@@ -53,6 +54,8 @@ export class Trainer implements TrainerApi {
   private model: LoadedModel | undefined;
   private policy: Policy | undefined;
   private session: RunSession | undefined;
+  /** Of the run that goes on. */
+  private schedule: ChangeSchedule | undefined;
   private loading: AbortController | undefined;
   /** Settles with the last load that was asked for. */
   private lastLoad: Promise<unknown> = Promise.resolve();
@@ -136,9 +139,10 @@ export class Trainer implements TrainerApi {
   async run(request: RunRequest): Promise<Answer<RunEnd>> {
     const { run } = request;
     const result = await answer<RunEnd>(async () => {
-      const { config, train, test, appVersion, resume, stepwise } = request;
+      const { config, train, test, appVersion, resume, changes, stepwise } = request;
       const data = { train: await parseDataset(train.name, train.text), test: await parseDataset(test.name, test.text) };
       const checkpoint = resume && decodeCheckpoint(resume);
+      const schedule = new ChangeSchedule(config, changes);
       await this.endAside();
       // The first policy is the one that is loaded; each later one replaces a lost device.
       let loaded = this.policy;
@@ -158,6 +162,7 @@ export class Trainer implements TrainerApi {
             signal,
             now,
             appVersion,
+            changes: schedule,
             openEmbedder: async () => this.openMiniLm(),
             onProgress: (progress) => outbox.show(progress),
             ...(checkpoint && { resume: checkpoint }),
@@ -178,6 +183,7 @@ export class Trainer implements TrainerApi {
         { stepwise },
       );
       this.session = session;
+      this.schedule = schedule;
       try {
         return await session.run();
       } catch (error) {
@@ -187,6 +193,7 @@ export class Trainer implements TrainerApi {
       } finally {
         outbox.flush();
         this.session = undefined;
+        this.schedule = undefined;
       }
     });
     this.post({ type: 'ended', run });
@@ -203,6 +210,14 @@ export class Trainer implements TrainerApi {
 
   step(): void {
     this.session?.step();
+  }
+
+  change(changes: readonly SettingChange[]): Promise<Answer<void>> {
+    return answer(async () => {
+      if (!this.schedule)
+        throw new InputError('No run goes on whose settings could change.', 'Start a run, and change them between its updates.');
+      this.schedule.request(changes);
+    });
   }
 
   stop(): void {

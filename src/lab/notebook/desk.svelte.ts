@@ -8,6 +8,7 @@ import { type Comparison, type Results, compareResults, resultsOf, settingsDiges
 import { type Cell, NOTEBOOK_LIMITS, type Notebook, type NotebookData, notebookFile, readNotebook } from '../../notebook/schema.ts';
 import { NotebookStore, type SavedNotebook, lockNotebook } from '../../notebook/store.ts';
 import { linkAddress } from '../address.ts';
+import { changesOf } from '../../rft/live.ts';
 import { download } from '../download.ts';
 import type { Lab, NotebookName } from '../lab.svelte.ts';
 
@@ -53,7 +54,7 @@ export class NotebookDesk {
   /** Of the run on show, when it has ended. */
   readonly rerun = $derived.by<Results | undefined>(() => {
     const { started, ppo, done } = this.lab.run.view;
-    return started && done ? resultsOf(started, ppo, done) : undefined;
+    return started && done ? resultsOf(started, ppo, done, changesOf(this.lab.run.record.events)) : undefined;
   });
 
   /** The run on show asked other questions than those that the notebook names. */

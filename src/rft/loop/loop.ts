@@ -31,7 +31,7 @@ interface SavedResponse {
 
 export class Loop {
   private constructor(
-    private readonly context: StageContext,
+    private context: StageContext,
     private readonly prompts: readonly Prompt[],
     private now: LoopState,
   ) {}
@@ -46,6 +46,11 @@ export class Loop {
 
   get state(): LoopState {
     return this.now;
+  }
+
+  /** Settings that have changed between updates. */
+  follow(config: StageContext['config']): void {
+    this.context = { ...this.context, config };
   }
 
   /** The context with the latest reward model in its config. */

@@ -33,6 +33,8 @@ async function run(train: Dataset, rewriter: Rewriter, { seed = 1, ...changes }:
     solved: [],
     loop: undefined,
     saveNow: () => false,
+    changed: [],
+    schedule: undefined,
     signal: undefined,
     now: () => 0,
     onProgress: undefined,
