@@ -58,3 +58,15 @@ export function bytes(value: number): string {
 
 /** Per second, or per minute when that is below one in two seconds. */
 export const rate = (perSecond: number): string => (perSecond < 0.5 ? `${one.format(perSecond * 60)}/min` : `${one.format(perSecond)}/s`);
+
+/** The value of a setting: numbers as they were written, lists with commas. */
+export const setting = (value: number | boolean | string | readonly string[]): string =>
+  typeof value === 'object'
+    ? value.join(', ')
+    : typeof value === 'boolean'
+      ? value
+        ? 'on'
+        : 'off'
+      : value === ''
+        ? 'none'
+        : String(value);

@@ -3,7 +3,9 @@ import { APP_VERSION } from '../base/version.ts';
 import { type ErrorRecord, InputError, LabError, errorRecord } from '../base/errors.ts';
 import { type Config, setPaths } from '../rft/config.ts';
 import { type Dataset, firstQuestions, parseDataset, type Question } from '../rft/dataset.ts';
+import { type Difference, differencesBetween } from '../rft/differences.ts';
 import type { Embedder } from '../rft/embedder.ts';
+import { type SettingChange, withChanges } from '../rft/live.ts';
 import type { Interval } from '../rft/statistics.ts';
 import { TrainerClient, WORKER_STOPPED } from '../workers/client.ts';
 import { MiniLmEmbedder } from '../workers/embedder-client.ts';
@@ -25,6 +27,7 @@ import { zip } from './zip.ts';
 import { download } from './download.ts';
 import { fetchText } from './fetch.ts';
 import { bytes, duration } from './format.ts';
+import { KeptRuns, type OpenedRun } from './kept-runs.svelte.ts';
 import { Models } from './models.svelte.ts';
 import type { Picked } from './picked.ts';
 import { type Progress, ProgressMeter } from './progress.ts';
@@ -70,6 +73,7 @@ export class Lab {
   own = $state.raw<OwnQuestions | undefined>();
   run = $state.raw(new RunState());
   readonly retrieval = new Retrieval(this);
+  readonly kept = new KeptRuns();
   private notebooks = $state.raw<Partial<Record<NotebookName, Notebook>>>({});
   /** The reader's notebook, in place of a bundled one. */
   private document = $state.raw<Notebook | undefined>();
@@ -81,6 +85,10 @@ export class Lab {
 
   private readonly client = new TrainerClient((message) => this.receive(message));
   private runs = 0;
+  /** Settles when the start that was made last has come to its end. */
+  private ended: Promise<void> = Promise.resolve();
+  /** What was on show before a kept run was reopened. */
+  private aside = $state.raw<{ readonly run: RunState; readonly status: Status } | undefined>();
   private meter = new ProgressMeter();
 
   constructor(
@@ -91,6 +99,7 @@ export class Lab {
     void this.guard(() => this.readQuery(query));
     void this.openDevice();
     void this.loadNotebooks();
+    void this.kept.refresh();
   }
 
   /** The notebook in use; undefined until it has arrived. */
@@ -132,11 +141,28 @@ export class Lab {
 
   readonly busy = $derived(!['idle', 'stopped', 'done', 'failed'].includes(this.status));
 
-  /** The choices are no longer those of the run on show. */
-  readonly changed = $derived.by(() => {
-    const { started } = this.run.view;
-    const same = JSON.stringify(started?.config) === JSON.stringify(this.config) && this.ranFiles === this.files;
-    return !this.busy && started !== undefined && !same;
+  /** In what the choices are no longer those of the run on show; what changes on its way is no difference. */
+  readonly differences = $derived.by<readonly Difference[]>(() => {
+    const { view, reopened } = this.run;
+    if (!view.started || !this.config || reopened || this.status === 'loading') return [];
+    const found = differencesBetween(view.started.config, this.config);
+    const sameName = this.ranFiles !== this.files && !found.some(({ path }) => path === 'model');
+    return sameName ? [...found, { path: 'model', from: view.started.config.model, to: `${this.config.model} (other files)` }] : found;
+  });
+
+  readonly changed = $derived(!this.busy && this.differences.length > 0);
+
+  /** Settings of the run on show as they are in force. */
+  readonly inForce = $derived.by<Config | undefined>(() => {
+    const { started, changes } = this.run.view;
+    return started && withChanges(started.config, changes.map(({ path, to }) => ({ path, value: to }))); // prettier-ignore
+  });
+
+  /** Settings of RL can change from its next update on. */
+  readonly canChange = $derived.by(() => {
+    const { started, ppo, stages } = this.run.view;
+    const goesOn = ['running', 'pausing', 'paused'].includes(this.status) && started !== undefined;
+    return goesOn && started.config.ppo.enabled && stages.ppo.status !== 'done' && ppo.length < started.config.ppo.updates;
   });
 
   /** What the one button does now. */
@@ -177,7 +203,7 @@ export class Lab {
 
   readonly canStep = $derived(this.status === 'paused' || !this.busy);
   readonly canStop = $derived(this.busy && this.status !== 'stopping');
-  readonly canRestart = $derived(['stopped', 'failed', 'done'].includes(this.status));
+  readonly canRestart = $derived(['stopped', 'failed', 'done'].includes(this.status) || (this.busy && this.differences.length > 0));
 
   async press(): Promise<void> {
     switch (this.primary) {
@@ -211,8 +237,35 @@ export class Lab {
     this.canResume = this.client.checkpoint !== undefined;
   }
 
-  restart(): Promise<void> {
-    return this.start({ resume: false, stepwise: false });
+  /** From the beginning; a run that goes on is stopped and kept first. */
+  async restart(): Promise<void> {
+    await this.stop();
+    await this.ended;
+    await this.start({ resume: false, stepwise: false });
+  }
+
+  /** Settings of RL, from the next update on. @throws InputError for what can't be had; then nothing of it is taken. */
+  async change(changes: readonly SettingChange[]): Promise<void> {
+    const { run } = this;
+    const update = await this.client.change(changes);
+    if (run.view.ppo.length < update) run.pending = [...run.pending, ...changes.map((change) => ({ ...change, update }))];
+  }
+
+  /** A kept run in the place of the one on show, which comes back by `closeReopened` or goes with the next run. */
+  reopen({ run, events }: OpenedRun): void {
+    if (this.busy) return;
+    this.aside ??= { run: this.run, status: this.status };
+    const { name, ended_at } = run;
+    const reopened = new RunState(undefined, { name, ended_at });
+    reopened.commit(events);
+    this.run = reopened;
+    this.status = 'idle';
+  }
+
+  closeReopened(): void {
+    if (!this.aside || this.busy) return;
+    ({ run: this.run, status: this.status } = this.aside);
+    this.aside = undefined;
   }
 
   /** Another notebook brings its own seed. */
@@ -329,8 +382,13 @@ export class Lab {
     });
   }
 
-  private async start(how: { readonly resume: boolean; readonly stepwise: boolean }): Promise<void> {
-    if (this.busy) return;
+  private start(how: { readonly resume: boolean; readonly stepwise: boolean }): Promise<void> {
+    if (this.busy) return this.ended;
+    return (this.ended = this.startNow(how));
+  }
+
+  private async startNow(how: { readonly resume: boolean; readonly stepwise: boolean }): Promise<void> {
+    this.aside = undefined;
     this.problem = undefined;
     if (this.device.status === 'missing') this.useCpu(); // The button said so.
     this.status = 'loading';
@@ -341,7 +399,7 @@ export class Lab {
       const config = this.config!;
       const checkpoint = how.resume ? this.client.checkpoint : undefined;
       if (checkpoint) this.run.rewind();
-      else this.run = new RunState();
+      else this.run = new RunState(this.current && { notebook: this.current.title, config: this.current.config });
       const [train, test] = await Promise.all([this.questions(config, 'train'), this.questions(config, 'test')]);
       this.ranFiles = this.files;
       await this.loadModel(config);
@@ -354,14 +412,16 @@ export class Lab {
         test,
         appVersion: APP_VERSION,
         stepwise: how.stepwise,
-        ...(checkpoint && { resume: checkpoint.bytes }),
+        ...(checkpoint && { resume: checkpoint.bytes, changes: this.run.changes }),
       });
       this.status = end;
+      void this.kept.keep(this.run, end);
     } catch (error) {
       if (error instanceof LabError && error.code === WORKER_STOPPED) return;
       this.problem = errorRecord(error);
       this.policy = undefined;
       this.status = 'failed';
+      void this.kept.keep(this.run, 'failed');
       if (this.problem.code.startsWith('webgpu-')) this.device = { status: 'missing', error: this.problem };
     } finally {
       this.canResume = this.client.checkpoint !== undefined && this.status !== 'done';

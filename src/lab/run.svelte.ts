@@ -1,8 +1,25 @@
 /** One run as the page sees it: its record, the view folded from it, and how far its current stage is. */
+import type { Config } from '../rft/config.ts';
 import type { ProgressEvent, RunEvent } from '../rft/events.ts';
+import type { ScheduledChange } from '../rft/live.ts';
 import { type Progress, ProgressMeter } from './progress.ts';
 import { RunRecord } from '../notebook/run-record.ts';
 import { emptyView, foldEvents, type RunView } from './view.ts';
+
+/** What a run was started as. */
+export interface RunOrigin {
+  /** Title of the notebook. */
+  readonly notebook: string;
+  /** As the notebook has it. */
+  readonly config: Config;
+}
+
+/** A kept run on show again. */
+export interface Reopened {
+  readonly name: string;
+  /** ISO time. */
+  readonly ended_at: string;
+}
 
 export class RunState {
   view = $state.raw<RunView>(emptyView());
@@ -10,12 +27,29 @@ export class RunState {
   /** Inside one call of the policy: responses of the batch that is being drawn. */
   live = $state.raw<ProgressEvent | undefined>();
   readonly record = new RunRecord();
+  /** Changes of settings that are asked for and whose update has not come yet. */
+  pending = $state.raw<readonly ScheduledChange[]>([]);
+  /** All changes that it has gone through, those before a rewind among them: a run that goes on makes them again. */
+  readonly changes: ScheduledChange[] = [];
+  /** Names the run among those that are kept. */
+  readonly id = crypto.randomUUID();
   private readonly meter = new ProgressMeter();
+
+  constructor(
+    readonly origin: RunOrigin | undefined = undefined,
+    /** Set when the run was not run just now. */
+    readonly reopened: Reopened | undefined = undefined,
+  ) {}
 
   commit(events: readonly RunEvent[]): void {
     const undone = this.record.add(events);
     this.view = undone ? foldEvents(emptyView(), this.record.events) : foldEvents(this.view, events);
     this.live = undefined;
+    for (const event of events) {
+      if (event.type === 'config_changed') this.changes.push({ update: event.update, path: event.path, value: event.to });
+    }
+    const reached = Math.max(this.view.ppo.at(-1)?.update ?? 0, this.view.changes.at(-1)?.update ?? 0);
+    if (this.pending.length > 0) this.pending = this.pending.filter(({ update }) => update > reached);
     const latest = events.findLast((event) => event.type === 'progress');
     if (latest) this.measure(latest, 0);
   }

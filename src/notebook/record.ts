@@ -14,13 +14,22 @@ export interface RunRecordFile {
 }
 
 /**
+ * The events of a record, of a run that ended or of one that was stopped.
+ * @param name stands in the messages.
+ * @throws InputError naming the line for what is no event.
+ */
+export function readEvents(text: string, name: string): readonly RunEvent[] {
+  const record = new RunRecord();
+  record.add(text.trimEnd().split('\n').map((line, i) => parseEvent(line, `${name}, line ${i + 1}`))); // prettier-ignore
+  return record.events;
+}
+
+/**
  * @param name stands in the messages.
  * @throws InputError naming the line for what is no event, for settings that this lab doesn't have, and for a run that did not end.
  */
 export function readRecord(text: string, name: string): RunRecordFile {
-  const record = new RunRecord();
-  record.add(text.trimEnd().split('\n').map((line, i) => parseEvent(line, `${name}, line ${i + 1}`))); // prettier-ignore
-  const { events } = record;
+  const events = readEvents(text, name);
   const [started] = events;
   const done = events.at(-1);
   if (started?.type !== 'run')

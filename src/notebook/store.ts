@@ -3,8 +3,8 @@
  * the last 20 stay. A Web Lock for each notebook lets one tab alone write it.
  */
 import { type DBSchema, type IDBPDatabase, openDB } from 'idb';
-import { LabError } from '../base/errors.ts';
 import { type Notebook, notebookText, readNotebook } from './schema.ts';
+import { storageError } from './storage.ts';
 
 /** Revisions of a notebook that are kept. */
 export const REVISIONS_KEPT = 20;
@@ -33,11 +33,10 @@ interface Tables extends DBSchema {
 }
 
 const failed = (what: string, cause: unknown) =>
-  new LabError(
-    'storage',
-    `${what}: ${cause instanceof Error ? cause.message : String(cause)}.`,
+  storageError(
+    what,
+    cause,
     'Private windows and embedded pages may keep nothing. Go on as you like, and save the notebook as a file before you close the page.',
-    { cause },
   );
 
 export class NotebookStore {

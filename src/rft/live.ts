@@ -59,14 +59,16 @@ export class ChangeSchedule {
 
   /**
    * Takes effect at the next update that begins; of two values for one setting the later counts.
+   * @returns that update, from 1.
    * @throws InputError for what can't change or is out of bounds, and when no update is left; then nothing of it is taken.
    */
-  request(changes: readonly SettingChange[]): void {
+  request(changes: readonly SettingChange[]): number {
     for (const { path } of changes) checkLive(path);
     if (!this.config.ppo.enabled || this.begun >= this.config.ppo.updates)
       throw new InputError('The last update has begun, so no setting of RL can change any more.', 'Start another run with the setting.');
     withChanges(this.config, [...this.scheduled.filter(({ update }) => update <= this.begun), ...this.pending, ...changes]);
     this.pending = [...this.pending, ...changes];
+    return this.begun + 1;
   }
 
   /** What changes before this update, from 1; asked at the beginning of each. */

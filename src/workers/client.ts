@@ -138,8 +138,8 @@ export class TrainerClient {
     void this.connection?.api.step();
   }
 
-  /** Settings of RL from the next update on. @throws InputError when they can't be had; then none of them is taken. */
-  change(changes: readonly SettingChange[]): Promise<void> {
+  /** Settings of RL from the next update on, which it resolves with. @throws InputError when they can't be had; then none of them is taken. */
+  change(changes: readonly SettingChange[]): Promise<number> {
     return this.ask((api) => api.change(changes));
   }
 

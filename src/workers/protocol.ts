@@ -95,8 +95,8 @@ export interface TrainerApi {
   resume(): void;
   /** Goes on to the end of the next batch, SFT step or PPO update, and pauses there. */
   step(): void;
-  /** Settings of RL from the next update on; refused, all of them, when one can't be had or no update is left. */
-  change(changes: readonly SettingChange[]): Promise<Answer<void>>;
+  /** Settings of RL from the next update on, which is the answer; refused, all of them, when one can't be had or no update is left. */
+  change(changes: readonly SettingChange[]): Promise<Answer<number>>;
   /** Ends the run, the embedding or the answering that goes on. */
   stop(): void;
   exportAdapter(): Promise<Answer<AdapterExport>>;

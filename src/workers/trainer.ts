@@ -212,11 +212,11 @@ export class Trainer implements TrainerApi {
     this.session?.step();
   }
 
-  change(changes: readonly SettingChange[]): Promise<Answer<void>> {
+  change(changes: readonly SettingChange[]): Promise<Answer<number>> {
     return answer(async () => {
       if (!this.schedule)
         throw new InputError('No run goes on whose settings could change.', 'Start a run, and change them between its updates.');
-      this.schedule.request(changes);
+      return this.schedule.request(changes);
     });
   }
 

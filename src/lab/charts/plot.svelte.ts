@@ -3,7 +3,7 @@ import { untrack } from 'svelte';
 import type { Attachment } from 'svelte/attachments';
 import uPlot from 'uplot';
 import { tick } from '../format.ts';
-import { type ChartSpec, alongAxis, axisOf, smooth } from './series.ts';
+import { type ChartSpec, DASHES, alongAxis, axisOf, envelope, smooth } from './series.ts';
 
 const HEIGHT = 190;
 /** Milliseconds between redraws. */
@@ -16,18 +16,27 @@ export interface PlotEvents {
   readonly pick: (x: number) => void;
 }
 
+export interface PlotView {
+  /** The y axis is logarithmic. */
+  readonly log: boolean;
+  /** Where the keyboard has put the cursor. */
+  readonly cursor: () => number | undefined;
+}
+
 /** @param spec which series there are, and their kinds, stays as it is; their points may grow. */
-export function plot(spec: () => ChartSpec, events: PlotEvents): Attachment<HTMLElement> {
+export function plot(spec: () => ChartSpec, { log, cursor }: PlotView, events: PlotEvents): Attachment<HTMLElement> {
   return (element) => {
     const color = colorReader(element);
     const first = untrack(spec);
-    const chart = new uPlot(options(first, color, Math.max(200, element.clientWidth), events), dataOf(first), element);
+    let latest = first;
+    const markers = (chart: uPlot) => drawMarkers(chart, latest, color);
+    const width = Math.max(200, element.clientWidth);
+    const chart = new uPlot(options(first, log, color, width, events, markers), dataOf(first, log), element);
     chart.over.addEventListener('click', () => {
       const x = chart.cursor.idx == null ? undefined : chart.data[0][chart.cursor.idx];
       if (x !== undefined) events.pick(x);
     });
 
-    let latest = first;
     let timer: ReturnType<typeof setTimeout> | undefined;
     let last = 0;
     $effect(() => {
@@ -36,10 +45,14 @@ export function plot(spec: () => ChartSpec, events: PlotEvents): Attachment<HTML
         () => {
           timer = undefined;
           last = performance.now();
-          chart.setData(dataOf(latest));
+          chart.setData(dataOf(latest, log));
         },
         Math.max(0, last + REDRAW - performance.now()),
       );
+    });
+    $effect(() => {
+      const x = cursor();
+      if (x !== undefined) chart.setCursor({ left: chart.valToPos(x, 'x'), top: 0 });
     });
     const resized = new ResizeObserver(() => {
       if (element.clientWidth > 0) chart.setSize({ width: element.clientWidth, height: HEIGHT });
@@ -57,11 +70,13 @@ export function plot(spec: () => ChartSpec, events: PlotEvents): Attachment<HTML
   };
 }
 
-function dataOf({ series }: ChartSpec): uPlot.AlignedData {
+function dataOf({ series }: ChartSpec, log: boolean): uPlot.AlignedData {
   const axis = axisOf(series);
   const lines = series.flatMap((line) => {
-    const values = alongAxis(line, axis);
-    return line.kind === 'smooth' ? [values, smooth(values)] : [values];
+    const values = alongAxis(line, axis).map((value) => (log && value !== null && value <= 0 ? null : value));
+    if (line.kind !== 'smooth') return [values];
+    const { lo, hi } = envelope(values);
+    return [values, smooth(values), ...(line.envelope ? [hi, lo] : [])];
   });
   return [axis, ...lines];
 }
@@ -77,45 +92,98 @@ function colorReader(element: HTMLElement): (name: string) => string {
   };
 }
 
+/** Upright lines with the number by which the list beside the charts names them. */
+function drawMarkers({ ctx, bbox, valToPos, scales }: uPlot, { markers = [] }: ChartSpec, color: (name: string) => string): void {
+  const { min, max } = scales.x!;
+  if (min == null || max == null) return;
+  ctx.save();
+  ctx.strokeStyle = ctx.fillStyle = color('--ink');
+  ctx.lineWidth = devicePixelRatio;
+  ctx.setLineDash([3 * devicePixelRatio, 3 * devicePixelRatio]);
+  ctx.font = `${12 * devicePixelRatio}px system-ui, "DejaVu Sans", sans-serif`;
+  ctx.textBaseline = 'top';
+  markers.forEach(({ x }, i) => {
+    if (x < min || x > max) return;
+    const at = valToPos(x, 'x', true);
+    ctx.beginPath();
+    ctx.moveTo(at, bbox.top);
+    ctx.lineTo(at, bbox.top + bbox.height);
+    ctx.stroke();
+    // Changes at one update share a line: their numbers stand one below the other.
+    const above = markers.slice(0, i).filter((other) => other.x === x).length;
+    ctx.textAlign = at > bbox.left + bbox.width - 20 * devicePixelRatio ? 'right' : 'left';
+    ctx.fillText(`${i + 1}`, at + (ctx.textAlign === 'left' ? 4 : -4) * devicePixelRatio, bbox.top + above * 13 * devicePixelRatio);
+  });
+  ctx.restore();
+}
+
 function options(
-  { x, series, formatTick = tick, range }: ChartSpec,
+  { x, series, formatTick = tick, range, group = x }: ChartSpec,
+  log: boolean,
   color: (name: string) => string,
   width: number,
   events: PlotEvents,
+  draw: (chart: uPlot) => void,
 ): uPlot.Options {
-  const lines = series.flatMap((line): uPlot.Series[] => {
+  const bands: uPlot.Band[] = [];
+  const lines: uPlot.Series[] = [];
+  for (const line of series) {
     const stroke = () => color(line.color);
-    const dash = line.dashed ? { dash: [6, 4] } : {};
-    if (line.kind === 'points') return [{ stroke, paths: () => null, points: { show: true, size: 9, stroke, fill: stroke } }];
-    if (line.kind === 'level') return [{ stroke, width: 1.5, dash: [2, 4], points: { show: false } }];
-    return [
-      { stroke, width: 1, alpha: 0.4, spanGaps: true, points: { show: false } },
-      // A line of one point would not show.
-      {
-        stroke,
-        width: 2.25,
-        spanGaps: true,
-        points: { show: isAlone, size: 7, stroke, fill: stroke },
-        ...dash,
-      },
-    ];
-  });
+    if (line.kind === 'points') lines.push({ stroke, paths: () => null, points: { show: true, size: 9, stroke, fill: stroke } });
+    else if (line.kind === 'level') lines.push({ stroke, width: 1.5, dash: [2, 4], points: { show: false } });
+    else {
+      lines.push(
+        { stroke, width: 1, alpha: 0.4, spanGaps: true, points: { show: false } },
+        // A line of one point would not show.
+        {
+          stroke,
+          width: 2.25,
+          spanGaps: true,
+          points: { show: isAlone, size: 7, stroke, fill: stroke },
+          dash: [...DASHES[line.dash ?? 'solid']],
+        },
+      );
+      if (line.envelope) {
+        const fill = () =>
+          color(line.color)
+            .replace(')', ' / 14%)')
+            .replace(/^rgb\((\d+), (\d+), (\d+)/, 'rgb($1 $2 $3');
+        bands.push({ series: [lines.length + 1, lines.length + 2], fill });
+        for (const _ of ['hi', 'lo']) lines.push({ width: 0, spanGaps: true, points: { show: false } });
+      }
+    }
+  }
   const axis = { stroke: () => color('--soft'), font: FONT, grid: { stroke: () => color('--line'), width: 1 }, ticks: { show: false } };
   return {
     width,
     height: HEIGHT,
     legend: { show: false },
-    cursor: { y: false, drag: { x: false, y: false }, sync: { key: x }, points: { size: 7 } },
+    cursor: { y: false, drag: { x: false, y: false }, sync: { key: group }, points: { size: 7 } },
     scales: {
       x: { time: false, range: (_, min, max) => (min === max ? [min - 1, max + 1] : [min, max]) },
-      y: range ? { range: [...range] } : { range: (_, min, max) => span(min, max) },
+      y: log
+        ? { distr: 3, range: (_, min, max) => (min > 0 ? uPlot.rangeLog(min, max, 10, false) : [0.1, 1]) }
+        : range
+          ? { range: [...range] }
+          : { range: (_, min, max) => span(min, max) },
     },
     axes: [
       { ...axis, space: 60, size: 28, gap: 6, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000] },
-      { ...axis, space: 36, size: 52, gap: 6, values: (_, ticks) => ticks.map(formatTick) },
+      // On a logarithmic axis most ticks carry no figure.
+      {
+        ...axis,
+        space: 36,
+        size: 52,
+        gap: 6,
+        values: (_, ticks: (number | null)[]) => ticks.map((at) => (at === null ? '' : formatTick(at))),
+      },
     ],
+    bands,
     series: [{}, ...lines],
-    hooks: { setCursor: [({ cursor, data }) => events.hover(cursor.idx == null ? undefined : data[0][cursor.idx])] },
+    hooks: {
+      setCursor: [({ cursor, data }) => events.hover(cursor.idx == null ? undefined : data[0][cursor.idx])],
+      draw: [draw],
+    },
   };
 }
 

@@ -54,7 +54,7 @@ export class NotebookDesk {
   /** Of the run on show, when it has ended. */
   readonly rerun = $derived.by<Results | undefined>(() => {
     const { started, ppo, done } = this.lab.run.view;
-    return started && done ? resultsOf(started, ppo, done, changesOf(this.lab.run.record.events)) : undefined;
+    return started && done && !this.lab.run.reopened ? resultsOf(started, ppo, done, changesOf(this.lab.run.record.events)) : undefined;
   });
 
   /** The run on show asked other questions than those that the notebook names. */
