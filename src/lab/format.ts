@@ -70,3 +70,8 @@ export const setting = (value: number | boolean | string | readonly string[]): s
       : value === ''
         ? 'none'
         : String(value);
+
+const dateTime = new Intl.DateTimeFormat('en', { dateStyle: 'medium', timeStyle: 'short' });
+
+/** An ISO time as the reader's clock shows it. */
+export const moment = (iso: string): string => dateTime.format(new Date(iso));

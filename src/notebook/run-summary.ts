@@ -38,8 +38,10 @@ export function summarizeRun(events: readonly RunEvent[], ended: Ending): RunSum
   if (started?.type !== 'run') return undefined;
   const updates = events.filter((event): event is RlMetricEvent => event.type === 'metric' && event.stage === 'ppo');
   const last = updates.slice(-LAST_UPDATES);
-  const [before, after] = [testResult(events, 'evaluate_before'), testResult(events, 'evaluate_after')];
   const done = events.at(-1);
+  const before = testResult(events, 'evaluate_before');
+  // Where nothing was trained, the model after is the model before.
+  const after = testResult(events, 'evaluate_after') ?? (done?.type === 'done' ? before : undefined);
   const { app_version, config, policy, dataset } = started;
   return {
     ended,

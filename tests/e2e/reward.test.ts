@@ -1,42 +1,15 @@
 /** A run whose steps are judged by a process reward model that comes with its base, from the download to the reader's own weighing. */
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { modelsManifest } from '../../scripts/models-manifest.mjs';
-import { serve } from '../../scripts/serve.mjs';
-import { trainAdapter } from '../../src/cli/distill/adapters.ts';
-import { readModelFolder } from '../../src/cli/models.ts';
-import { openPolicy } from '../../src/model/open.ts';
 import { look } from './axe.ts';
-import { Site } from './site.ts';
+import { openJudgedSite } from './judged-site.ts';
+import type { Site } from './site.ts';
 
-const SMALL = { base: 'pico', kind: 'prm', seed: 5, rank: 2, alpha: 4, steps: 2, batch: 3, documents: 12, learning_rate: 1e-3 } as const;
 let site: Site;
-let folder: string;
+let close: () => Promise<void>;
 beforeAll(async () => {
-  const policy = await openPolicy('pico', await readModelFolder('pico'), { backend: 'cpu' });
-  const { files } = await trainAdapter(policy, SMALL, () => {});
-  // The built site, and beside pico an adapter that it does not come with.
-  folder = mkdtempSync(join(tmpdir(), 'site-'));
-  const link = (from: string, to: string, but: string) => {
-    mkdirSync(to, { recursive: true });
-    for (const name of readdirSync(from)) if (name !== but) symlinkSync(resolve(from, name), join(to, name));
-  };
-  link('dist', folder, 'models');
-  link('dist/models', join(folder, 'models'), 'pico');
-  link('dist/models/pico', join(folder, 'models/pico'), 'adapters');
-  const adapter = join(folder, 'models/pico/adapters/prm');
-  mkdirSync(adapter, { recursive: true });
-  for (const [name, content] of Object.entries<string | Uint8Array>({ ...files })) writeFileSync(join(adapter, name), content);
-  rmSync(join(folder, 'models/manifest.json'));
-  writeFileSync(join(folder, 'models/manifest.json'), JSON.stringify(modelsManifest(join(folder, 'models'))));
-  site = await Site.open({ server: () => serve(folder) });
+  ({ site, close } = await openJudgedSite());
 });
-afterAll(async () => {
-  await site.close();
-  rmSync(folder, { recursive: true });
-});
+afterAll(() => close());
 
 const RUN = `?${new URLSearchParams({
   notebook: 'smoke',
