@@ -14,14 +14,14 @@ const RUN = `?${new URLSearchParams({
   'sft.enabled': 'false',
   'prm.model': 'prm',
   'ppo.alpha': '0.7',
-  'ppo.updates': '3',
+  'ppo.updates': '2',
   'ppo.questions_per_update': '4',
   'ppo.samples_per_question': '2',
   'ppo.minibatches': '1',
   'ppo.ppo_epochs': '1',
-  'ppo.max_new_tokens': '32',
+  'ppo.max_new_tokens': '16',
   'evaluation.limit': '4',
-  'evaluation.max_new_tokens': '32',
+  'evaluation.max_new_tokens': '24',
 }).toString()}`;
 
 let site: Site;
@@ -48,11 +48,11 @@ test('a run is changed between updates, restarted with another seed, and both st
   await page.keyboard.press('.');
   await title(page, /^Paused/);
   await page.keyboard.press('.');
-  await detail(page, '1/3 updates');
+  await detail(page, '1/2 updates');
   await title(page, /^Paused in Reinforce/);
 
   // Between two updates: what can't be had is refused and loses nothing.
-  const alpha = page.getByLabel('Weight of the outcome');
+  const alpha = page.getByRole('spinbutton', { name: 'Weight of the outcome' });
   await alpha.fill('2');
   await page.getByLabel('Actor learning rate').fill('0.01');
   await page.getByRole('button', { name: 'From the next update on' }).click();
@@ -100,16 +100,16 @@ test('a run is changed between updates, restarted with another seed, and both st
   expect(await settings.getByRole('row').nth(1).innerText()).toMatch(/^Seed\s+2\s+1$/);
   await settings.getByText('from update 2: Actor learning rate 0.01').waitFor();
   await page.getByRole('button', { name: 'Table of Reward of each run' }).click();
-  expect(await page.getByRole('region', { name: 'Reward of each run, table' }).getByRole('row').count()).toBe(4);
+  expect(await page.getByRole('region', { name: 'Reward of each run, table' }).getByRole('row').count()).toBe(3);
   await page.getByRole('button', { name: 'Table of Reward of each run' }).click();
   await page.getByRole('slider', { name: 'Reward of each run over update' }).waitFor();
   const answers = page.getByRole('region', { name: 'Answers to the same questions' });
   expect(await answers.locator('ol > li').count()).toBe(4);
-  await answers.getByLabel('Right').selectOption({ label: 'A, after training' });
-  await answers.getByLabel('Show').selectOption('same');
+  await answers.getByLabel('Right', { exact: true }).selectOption({ label: 'A, after training' });
+  await answers.getByLabel('Show', { exact: true }).selectOption('same');
   expect(await answers.locator('ol > li').count()).toBe(4);
-  await answers.getByLabel('Right').selectOption({ label: 'B, before training' });
-  await answers.getByLabel('Show').selectOption('all');
+  await answers.getByLabel('Right', { exact: true }).selectOption({ label: 'B, before training' });
+  await answers.getByLabel('Show', { exact: true }).selectOption('all');
   expect(await look(page, 'compare')).toEqual([]);
 
   await page.getByRole('button', { name: 'KL, last 5' }).press('Enter');
