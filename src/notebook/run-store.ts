@@ -9,7 +9,7 @@ import { storageError } from './storage.ts';
 
 export const KEPT_RUNS = 50;
 /** Of all packed records together. */
-export const KEPT_BYTES = 64 * 1024 * 1024;
+export const KEPT_BYTES = 64_000_000;
 
 export interface KeptRun {
   readonly id: string;

@@ -4,13 +4,14 @@ import type { Page } from 'playwright';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { PAPER_ROWS } from '../../src/rft/ablation/paper-table.ts';
 import type { RunEvent } from '../../src/rft/events.ts';
-import { look } from './axe.ts';
+import { look, violations } from './axe.ts';
 import { openJudgedSite } from './judged-site.ts';
 import type { Site } from './site.ts';
 
 const RUN = `?${new URLSearchParams({
   notebook: 'smoke',
   'data.train_questions': '8',
+  'record.samples': '4',
   'sft.enabled': 'false',
   'prm.model': 'prm',
   'ppo.alpha': '0.7',
@@ -65,6 +66,8 @@ test('a run is changed between updates, restarted with another seed, and both st
   await page.getByLabel('Seed').fill('2');
   await page.getByLabel('Seed').press('Tab');
   await page.getByText('Seed 1 → 2: not in this run').waitFor();
+  expect(await violations(page)).toEqual([]);
+  await page.screenshot({ path: 'screenshots/live.png', fullPage: true });
   await page.getByRole('region', { name: 'Run' }).getByRole('button', { name: 'Resume' }).click();
   await title(page, /^Finished$/);
   await page.getByText('From update 2 on: Weight of the outcome 0.7 → 0.5').waitFor();
@@ -116,6 +119,7 @@ test('a run is changed between updates, restarted with another seed, and both st
   expect(await page.getByRole('columnheader', { name: 'KL, last 5' }).getAttribute('aria-sort')).toBe('descending');
   await page.getByRole('button', { name: 'Show Smoke run, seed 1' }).click();
   await page.getByText('Not run just now').waitFor();
+  await page.screenshot({ path: 'screenshots/reopened.png', fullPage: true });
   await page.getByText('From update 2 on: Weight of the outcome').waitFor();
   await page.getByRole('button', { name: 'Back to where you were' }).click();
   expect(await page.getByText('From update 2 on: Weight of the outcome').count()).toBe(0);
@@ -164,18 +168,25 @@ test('a table of an ablation stands beside the paper’s figures, and what is no
   expect(complaints).toEqual([]);
 }, 60_000);
 
-test('where the browser keeps nothing, runs stay in the page, and it is said', async () => {
+test('where the browser keeps nothing, a run that gives way to a restart stays in the page, and it is said', async () => {
   const { page, complaints } = await site.visit('404');
   await page.addInitScript(() => {
     IDBFactory.prototype.open = () => {
       throw new DOMException('The user denied permission to access the database.', 'SecurityError');
     };
   });
-  await page.goto(`${site.url}${RUN}&ppo.enabled=false`);
-  await page.getByRole('button', { name: 'Run the experiment' }).click();
-  await title(page, /^Finished$/);
+  await page.goto(`${site.url}${RUN}&ppo.updates=1`);
+  await page.getByText('Largest buffer').waitFor();
+  await page.keyboard.press('.');
+  await title(page, /^Paused/);
+  await page.getByLabel('Seed').fill('7');
+  await page.getByLabel('Seed').press('Tab');
+  await page.getByRole('button', { name: 'Restart with changes' }).last().click();
+  await rows(page).filter({ hasText: 'stopped after 0 updates, in this page only' }).waitFor();
   await page.getByText('This browser keeps no runs here').waitFor();
-  await page.getByText('in this page only').waitFor();
+  await title(page, /^Finished$/);
+  await page.getByLabel('Compare Smoke run, seed 7').waitFor();
+  expect(await page.getByTestId('accuracy-after').textContent()).toMatch(/\d/);
   await page.getByLabel('Compare Smoke run, seed 1').check();
   await page.getByRole('region', { name: 'Answers to the same questions' }).waitFor();
   expect(complaints.filter((text) => !text.includes('404'))).toEqual([]);
