@@ -25,7 +25,7 @@ const ROOMS = {
   },
   lab: {
     rooms: ['base', 'rft', 'notebook', 'workers'],
-    packages: ['svelte', 'uplot', 'valibot', 'comlink', 'marked', 'dompurify', 'temml', 'uqr'],
+    packages: ['svelte', 'uplot', 'valibot', 'comlink', 'marked', 'dompurify', 'temml', 'uqr', 'diff'],
   },
 };
 

@@ -2,6 +2,7 @@
  * The runs that the page keeps: in the browser's store, and those that it would not take in the page alone, until it is closed. What is
  * deleted can be put back while the page is open.
  */
+import { SvelteMap } from 'svelte/reactivity';
 import { type ErrorRecord, errorRecord } from '../base/errors.ts';
 import { readEvents } from '../notebook/record.ts';
 import { KEPT_RUNS, type KeptRun, type NewRun, RunStore, packRecord, unpackRecord } from '../notebook/run-store.ts';
@@ -33,12 +34,10 @@ export class KeptRuns {
   removed = $state.raw<readonly Packed[]>([]);
   /** What the last run that was kept took the place of, for want of room. */
   dropped = $state.raw<readonly KeptRun[]>([]);
-  /** Ids of those that go with the page. */
-  onlyHere = $state.raw<ReadonlySet<string>>(new Set());
-  /** What the store would not take. */
-  private readonly here = new Map<string, Packed>();
+  /** What the store would not take, by id: it goes with the page. */
+  readonly here = new SvelteMap<string, Packed>();
   private store: Promise<RunStore> | undefined;
-  private opened = new Map<string, Promise<OpenedRun>>();
+  private readonly opened = new SvelteMap<string, Promise<OpenedRun>>();
 
   async refresh(): Promise<void> {
     let stored: readonly KeptRun[] = [];
@@ -49,7 +48,6 @@ export class KeptRuns {
     }
     const only = [...this.here.values()].map(({ run }) => run);
     this.list = [...only, ...stored].sort((a, b) => b.order - a.order);
-    this.onlyHere = new Set(this.here.keys());
   }
 
   /** Keeps a run as the latest one, in place of an earlier state of it; where the browser refuses, in this page. One that never began is not kept. */
@@ -63,7 +61,6 @@ export class KeptRuns {
       name: this.list.find((kept) => kept.id === id)?.name ?? `${notebook}, seed ${config.seed}`,
       notebook,
       differs: origin ? differencesBetween(origin.config, config) : [],
-      ended_at: new Date().toISOString(),
       summary,
     };
     this.opened.delete(id);

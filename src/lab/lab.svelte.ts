@@ -255,8 +255,7 @@ export class Lab {
   reopen({ run, events }: OpenedRun): void {
     if (this.busy) return;
     this.aside ??= { run: this.run, status: this.status };
-    const { name, ended_at } = run;
-    const reopened = new RunState(undefined, { name, ended_at });
+    const reopened = new RunState(undefined, { name: run.name, ended_at: run.summary.ended_at });
     reopened.commit(events);
     this.run = reopened;
     this.status = 'idle';

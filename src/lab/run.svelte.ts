@@ -36,9 +36,9 @@ export class RunState {
   private readonly meter = new ProgressMeter();
 
   constructor(
-    readonly origin: RunOrigin | undefined = undefined,
+    readonly origin?: RunOrigin,
     /** Set when the run was not run just now. */
-    readonly reopened: Reopened | undefined = undefined,
+    readonly reopened?: Reopened,
   ) {}
 
   commit(events: readonly RunEvent[]): void {

@@ -17,8 +17,6 @@ export interface KeptRun {
   /** Title of the notebook that it was a run of, and the settings in which it differed from that notebook. */
   readonly notebook: string;
   readonly differs: readonly Difference[];
-  /** For the reader's eyes: when it ended. */
-  readonly ended_at: string;
   /** Counts the runs kept in this browser: the greatest is the latest. */
   readonly order: number;
   /** Of its packed record. */

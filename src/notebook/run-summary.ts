@@ -11,6 +11,8 @@ export type TestResult = Pick<EvaluationMetricEvent, 'accuracy' | 'n' | 'right' 
 
 export interface RunSummary {
   readonly ended: Ending;
+  /** ISO time, for the reader's eyes. */
+  readonly ended_at: string;
   readonly app_version: string;
   readonly config: Config;
   readonly device: string;
@@ -45,6 +47,7 @@ export function summarizeRun(events: readonly RunEvent[], ended: Ending): RunSum
   const { app_version, config, policy, dataset } = started;
   return {
     ended,
+    ended_at: new Date().toISOString(),
     app_version,
     config,
     device: policy.device,

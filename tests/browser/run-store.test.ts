@@ -23,9 +23,9 @@ const run = (id: string): NewRun => ({
   name: `run ${id}`,
   notebook: 'Smoke run',
   differs: [],
-  ended_at: '2026-01-01T00:00:00.000Z',
   summary: {
     ended: 'done',
+    ended_at: '2026-01-01T00:00:00.000Z',
     app_version: '0',
     config: resolveConfig({}),
     device: 'cpu',

@@ -25,12 +25,13 @@ const RUN = `?${new URLSearchParams({
   'evaluation.max_new_tokens': '24',
 }).toString()}`;
 
+let opened: Awaited<ReturnType<typeof openJudgedSite>>;
 let site: Site;
-let close: () => Promise<void>;
 beforeAll(async () => {
-  ({ site, close } = await openJudgedSite());
+  opened = await openJudgedSite();
+  ({ site } = opened);
 });
-afterAll(() => close());
+afterAll(() => opened.close());
 
 const title = (page: Page, text: RegExp) => page.locator('.bar .title').filter({ hasText: text }).waitFor();
 const detail = (page: Page, text: string) => page.locator('.bar .detail').filter({ hasText: text }).waitFor();

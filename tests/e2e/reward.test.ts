@@ -4,12 +4,13 @@ import { look } from './axe.ts';
 import { openJudgedSite } from './judged-site.ts';
 import type { Site } from './site.ts';
 
+let opened: Awaited<ReturnType<typeof openJudgedSite>>;
 let site: Site;
-let close: () => Promise<void>;
 beforeAll(async () => {
-  ({ site, close } = await openJudgedSite());
+  opened = await openJudgedSite();
+  ({ site } = opened);
 });
-afterAll(() => close());
+afterAll(() => opened.close());
 
 const RUN = `?${new URLSearchParams({
   notebook: 'smoke',

@@ -24,7 +24,6 @@ const kept = (name: string, order: number, summary: Partial<RunSummary> = {}): K
   name,
   notebook: '',
   differs: [],
-  ended_at: '',
   order,
   bytes: 0,
   summary: { ...summaryOf(trained), ...summary },

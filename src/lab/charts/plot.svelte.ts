@@ -8,6 +8,8 @@ import { type ChartSpec, DASHES, alongAxis, axisOf, envelope, smooth } from './s
 const HEIGHT = 190;
 /** Milliseconds between redraws. */
 const REDRAW = 100;
+/** uPlot declares its kinds of scale as constants that only its own build can read. */
+const LOGARITHMIC = 3 as uPlot.Scale.Distr.Logarithmic;
 const FONT = '12px system-ui, "DejaVu Sans", sans-serif';
 
 export interface PlotEvents {
@@ -93,8 +95,9 @@ function colorReader(element: HTMLElement): (name: string) => string {
 }
 
 /** Upright lines with the number by which the list beside the charts names them. */
-function drawMarkers({ ctx, bbox, valToPos, scales }: uPlot, { markers = [] }: ChartSpec, color: (name: string) => string): void {
-  const { min, max } = scales.x!;
+function drawMarkers(chart: uPlot, { markers = [] }: ChartSpec, color: (name: string) => string): void {
+  const { ctx, bbox } = chart;
+  const { min, max } = chart.scales.x!;
   if (min == null || max == null) return;
   ctx.save();
   ctx.strokeStyle = ctx.fillStyle = color('--ink');
@@ -104,7 +107,7 @@ function drawMarkers({ ctx, bbox, valToPos, scales }: uPlot, { markers = [] }: C
   ctx.textBaseline = 'top';
   markers.forEach(({ x }, i) => {
     if (x < min || x > max) return;
-    const at = valToPos(x, 'x', true);
+    const at = chart.valToPos(x, 'x', true);
     ctx.beginPath();
     ctx.moveTo(at, bbox.top);
     ctx.lineTo(at, bbox.top + bbox.height);
@@ -162,7 +165,7 @@ function options(
     scales: {
       x: { time: false, range: (_, min, max) => (min === max ? [min - 1, max + 1] : [min, max]) },
       y: log
-        ? { distr: 3, range: (_, min, max) => (min > 0 ? uPlot.rangeLog(min, max, 10, false) : [0.1, 1]) }
+        ? { distr: LOGARITHMIC, range: (_, min, max) => (min > 0 ? uPlot.rangeLog(min, max, 10, false) : [0.1, 1]) }
         : range
           ? { range: [...range] }
           : { range: (_, min, max) => span(min, max) },

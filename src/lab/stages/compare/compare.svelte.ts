@@ -1,4 +1,5 @@
 /** Which of the kept runs stand beside one another, and in what order the table has them. */
+import { SvelteMap } from 'svelte/reactivity';
 import { type ErrorRecord, errorRecord } from '../../../base/errors.ts';
 import type { KeptRun } from '../../../notebook/run-store.ts';
 import type { KeptRuns, OpenedRun } from '../../kept-runs.svelte.ts';
@@ -18,7 +19,7 @@ export class CompareDesk {
   descending = $state(true);
   problem = $state.raw<ErrorRecord | undefined>();
   private ids = $state.raw<readonly string[]>([]);
-  private opened = $state.raw<ReadonlyMap<string, OpenedRun>>(new Map());
+  private readonly opened = new SvelteMap<string, OpenedRun>();
 
   constructor(private readonly kept: KeptRuns) {}
 
@@ -57,7 +58,7 @@ export class CompareDesk {
     await this.guard(async () => {
       // A run that went on since it was read has more to say.
       const opened = await this.kept.open(run);
-      this.opened = new Map(this.opened).set(run.id, opened);
+      this.opened.set(run.id, opened);
     });
     if (!this.opened.has(run.id)) this.leave([run]);
   }
