@@ -9,6 +9,7 @@ const HEIGHT = 190;
 /** Milliseconds between redraws. */
 const REDRAW = 100;
 /** uPlot declares its kinds of scale as constants that only its own build can read. */
+// eslint-disable-next-line @typescript-eslint/no-unsafe-enum-assignment -- a const enum of a declaration file has no value to import
 const LOGARITHMIC = 3 as uPlot.Scale.Distr.Logarithmic;
 const FONT = '12px system-ui, "DejaVu Sans", sans-serif';
 
