@@ -27,6 +27,8 @@ export interface OpenedRun {
 export class KeptRuns {
   /** The latest first. */
   list = $state.raw<readonly KeptRun[]>([]);
+  /** Runs of another version of the lab that this one can't read. */
+  unreadable = $state(0);
   /** Why the browser does not keep them; everything else goes on. */
   storage = $state.raw<ErrorRecord | undefined>();
   problem = $state.raw<ErrorRecord | undefined>();
@@ -42,7 +44,7 @@ export class KeptRuns {
   async refresh(): Promise<void> {
     let stored: readonly KeptRun[] = [];
     try {
-      stored = await (await this.browserStore()).list();
+      ({ runs: stored, unreadable: this.unreadable } = await (await this.browserStore()).list());
     } catch (error) {
       this.storage = errorRecord(error);
     }

@@ -3,6 +3,8 @@
  * it is read by nothing but this store. At most `KEPT_RUNS` runs and `KEPT_BYTES` of packed records stay; the oldest go first.
  */
 import { type DBSchema, type IDBPDatabase, openDB } from 'idb';
+import { InputError } from '../base/errors.ts';
+import { resolveConfig } from '../rft/config.ts';
 import type { Difference } from '../rft/differences.ts';
 import type { RunSummary } from './run-summary.ts';
 import { storageError } from './storage.ts';
@@ -58,9 +60,16 @@ export class RunStore {
     this.database.close();
   }
 
-  /** The latest first. */
-  async list(): Promise<KeptRun[]> {
-    return this.guard('The kept runs can’t be listed', async () => byOrder(await this.database.getAll('runs')));
+  /**
+   * The latest first. Settings that an older lab didn't have are filled in; runs whose settings this lab can't have are counted and left
+   * where they are.
+   */
+  async list(): Promise<{ runs: KeptRun[]; unreadable: number }> {
+    return this.guard('The kept runs can’t be listed', async () => {
+      const all = await this.database.getAll('runs');
+      const runs = byOrder(all.flatMap((run) => withWholeConfig(run) ?? []));
+      return { runs, unreadable: all.length - runs.length };
+    });
   }
 
   /**
@@ -126,6 +135,15 @@ export class RunStore {
     } catch (cause) {
       throw storageError(what, cause, REMEDY);
     }
+  }
+}
+
+function withWholeConfig(run: KeptRun): KeptRun | undefined {
+  try {
+    return { ...run, summary: { ...run.summary, config: resolveConfig(run.summary.config) } };
+  } catch (error) {
+    if (error instanceof InputError) return undefined;
+    throw error;
   }
 }
 

@@ -35,7 +35,7 @@ const run = (id: string): NewRun => ({
     time_ms: 0,
   },
 });
-const names = async () => (await store.list()).map(({ name }) => name);
+const names = async () => (await store.list()).runs.map(({ name }) => name);
 const some = new Uint8Array(10);
 
 test('a record goes through the store unchanged, and takes less room', async () => {
@@ -56,7 +56,7 @@ test('the latest comes first, and a run that went on takes the place of its earl
 test('too many or too large, the oldest go, and it is told which', async () => {
   for (let i = 0; i < KEPT_RUNS; i++) await store.keep(run(`${i}`), some);
   expect((await store.keep(run('new'), some)).dropped.map(({ id }) => id)).toEqual(['0']);
-  expect(await store.list()).toHaveLength(KEPT_RUNS);
+  expect((await store.list()).runs).toHaveLength(KEPT_RUNS);
   const { dropped } = await store.keep(run('large'), new Uint8Array(KEPT_BYTES - 25));
   expect(dropped).toHaveLength(KEPT_RUNS - 2);
   expect(await names()).toEqual(['run large', 'run new', 'run 49']);
@@ -65,12 +65,24 @@ test('too many or too large, the oldest go, and it is told which', async () => {
 
 test('what was deleted comes back where it was', async () => {
   for (const id of ['a', 'b', 'c']) await store.keep(run(id), some);
-  const b = (await store.list()).find(({ id }) => id === 'b')!;
+  const b = (await store.list()).runs.find(({ id }) => id === 'b')!;
   await store.remove(['b', 'c']);
   expect(await names()).toEqual(['run a']);
   await store.restore(b, some);
   expect(await names()).toEqual(['run b', 'run a']);
   expect(await store.record('b')).toEqual(some);
+});
+
+test('a run of an older lab has the settings that it lacked, and one of a stranger lab is counted and kept', async () => {
+  const { summary, ...rest } = run('old');
+  const { loop: _, ...older } = summary.config;
+  await store.keep({ ...rest, summary: { ...summary, config: older as typeof summary.config } }, some);
+  const stranger = { ...summary.config, unknown: {} };
+  await store.keep({ ...rest, id: 'stranger', summary: { ...summary, config: stranger } }, some);
+  const { runs, unreadable } = await store.list();
+  expect(runs.map(({ id, summary: { config } }) => [id, config])).toEqual([['old', summary.config]]);
+  expect(unreadable).toBe(1);
+  expect(await store.record('stranger')).toEqual(some);
 });
 
 test('a store that is gone says so, and what to do', async () => {
