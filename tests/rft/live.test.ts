@@ -148,6 +148,17 @@ describe('the same run again', () => {
     expect(checkpoint.changes).toEqual(changes.slice(0, 3));
   });
 
+  test('a loop around RL goes by the changed settings, resumed or not', async () => {
+    const looping = toyConfig({ ...settings, loop: { every: 2, prm: false, pool: true, pool_samples: 2 } });
+    const schedule = () => new ChangeSchedule(looping, [{ update: 2, path: 'ppo.temperature', value: 0.05 }]);
+    const rounds = (events: readonly RunEvent[]) => events.flatMap((event) => (event.type === 'round' ? [withoutTime(event)] : []));
+    const whole = await run({ changes: schedule() }, looping);
+    expect(rounds(whole)).not.toEqual(rounds(await run({}, looping)));
+    const place = whole.find((event): event is CheckpointEvent => event.type === 'checkpoint' && event.step === 2)!;
+    const tail = await run({ resume: decodeCheckpoint(encodeCheckpoint(place.checkpoint)), changes: schedule() }, looping);
+    expect(tail.map(withoutTime)).toEqual(whole.slice(whole.indexOf(place) + 1).map(withoutTime));
+  });
+
   test('a lost device changes nothing of what a reader asked for', async () => {
     const policies = [losing(await judging(), 9), await judging()];
     const events = await asked((schedule) => runWithRecovery(async () => policies.shift()!, config, data, { changes: schedule }));
