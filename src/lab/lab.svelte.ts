@@ -411,7 +411,7 @@ export class Lab {
         test,
         appVersion: APP_VERSION,
         stepwise: how.stepwise,
-        ...(checkpoint && { resume: checkpoint.bytes, changes: this.run.changes }),
+        ...(checkpoint && { resume: checkpoint.bytes, changes: [...this.run.changes, ...this.run.pending] }),
       });
       this.status = end;
       void this.kept.keep(this.run, end);
