@@ -96,12 +96,17 @@ test('a real update, forwards and backwards by keyboard, with the numbers of its
   expect(await beatName(page)).toBe('Roll out');
   const shown = Number(/e\^\(?(−?[\d.]+)/.exec((await sums(page).textContent())!)![1]!.replace('−', '-'));
 
+  await page.getByLabel('Responses of').selectOption('ppo:2');
   await page.getByText('Token by token').first().click();
   const inspector = page.locator('.inspector').first();
   await inspector.getByLabel('Colour by').selectOption('advantage');
-  await inspector.getByRole('option').first().focus();
+  await inspector.getByRole('option', { name: /^Token 1 of/ }).focus();
   await page.keyboard.press('ArrowRight');
-  await inspector.getByText(/^advantage −?[\d.]+, "/).waitFor();
+  await inspector.getByRole('option', { name: /^Token 2 of/, selected: true }).waitFor();
+  await inspector
+    .getByRole('status')
+    .filter({ hasText: /^\s*advantage\s+−?[\d.]+, "/ })
+    .waitFor();
   await inspector.getByRole('button', { name: 'Copy as JSON' }).click();
   await inspector.getByText('Copied.').waitFor();
   const copied = JSON.parse(await page.evaluate(() => navigator.clipboard.readText())) as SampleEvent;

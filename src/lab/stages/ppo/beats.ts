@@ -191,7 +191,7 @@ function step({ tokens, formulas }: ExplainedResponse, t: number): Line[] {
 export const BEATS: readonly Beat[] = [
   {
     name: 'Roll out',
-    what: 'The policy draws a response token by token, and what it draws is kept with its log-probability, log π.',
+    what: 'The policy draws one token after the other, and each is kept with its log-probability, log π.',
     measure: 'log π, the log-probability before the update',
     valueOf: ({ old_logprob }) => old_logprob,
     scaleOf: () => PROBABILITY_SCALE,
