@@ -306,13 +306,13 @@ export class CpuPolicy implements Policy {
   async ppoUpdate(
     batch: PpoBatch & { sampling_logprobs?: readonly Float32Array[] },
     config: PpoConfig,
-    options: { details?: boolean } = {},
+    { inspect = 0 }: { inspect?: number } = {},
     signal?: AbortSignal,
   ): Promise<PpoResult> {
     const { phase, ...roles } = this.need();
     checkRl(phase, config, roles.critic !== undefined);
     const critic = config.advantage_estimator === 'gae' ? roles.critic : undefined;
-    return ppoUpdate(this.trunk, batch, config, { ...roles, critic }, options.details ?? false, signal);
+    return ppoUpdate(this.trunk, batch, config, { ...roles, critic }, inspect, signal);
   }
 
   async dpoStep(batch: DpoBatch, step: OptimizerStep, signal?: AbortSignal): Promise<DpoMetrics> {

@@ -44,31 +44,38 @@ export async function ppoUpdate(
   batch: PpoBatch & { sampling_logprobs?: readonly Float32Array[] },
   config: PpoConfig,
   { lora, actor, reference, critic }: CpuRoles,
-  wantDetails: boolean,
+  inspect: number,
   signal?: AbortSignal,
 ): Promise<PpoResult> {
   const { sequences, rewards } = batch;
   checkSequences(trunk.config, sequences);
   checkRewards(batch);
   const actions = (values: Float64Array, { prompt_length, tokens }: Sequence) => values.slice(prompt_length - 1, tokens.length - 1);
+  const scores = (sequence: Sequence, weights: Regions) => {
+    const { logprob, entropy } = headOf(trunk, forward(trunk, sequence, use(weights, lora)), sequence, config.temperature);
+    return { logprob: actions(logprob, sequence), entropy: actions(entropy, sequence) };
+  };
+  const values = (sequence: Sequence) =>
+    critic
+      ? actions(valuesOf(forward(trunk, sequence, use(critic.weights, lora)), critic.weights), sequence)
+      : new Float64Array(sequence.tokens.length - sequence.prompt_length);
   const old: Float64Array[] = [];
+  const entropies: Float64Array[] = [];
   const ref: Float64Array[] = [];
-  const values: Float64Array[] = [];
+  const oldValues: Float64Array[] = [];
   for (const sequence of sequences) {
     throwIfStopped(signal);
-    old.push(actions(headOf(trunk, forward(trunk, sequence, use(actor.weights, lora)), sequence, config.temperature).logprob, sequence));
-    ref.push(actions(headOf(trunk, forward(trunk, sequence, use(reference, lora)), sequence, config.temperature).logprob, sequence));
-    values.push(
-      critic
-        ? actions(valuesOf(forward(trunk, sequence, use(critic.weights, lora)), critic.weights), sequence)
-        : new Float64Array(old.at(-1)!.length),
-    );
+    const { logprob, entropy } = scores(sequence, actor.weights);
+    old.push(logprob);
+    entropies.push(entropy);
+    ref.push(scores(sequence, reference).logprob);
+    oldValues.push(values(sequence));
     await breathe();
   }
   const discounts = { gamma: config.gamma, lambda: critic ? config.lambda : 1 };
   const estimates = sequences.map((_, i) => {
     const rollout = { oldLogprobs: old[i]!, refLogprobs: ref[i]!, reward: rewards[i]!, stepRewards: batch.token_rewards?.[i] };
-    return gaeReference(tokenRewardsReference(rollout, config), values[i]!, discounts);
+    return gaeReference(tokenRewardsReference(rollout, config), oldValues[i]!, discounts);
   });
   const returns = estimates.map(({ returns }) => returns);
   const unwhitened = estimates.map(({ advantages }) => advantages);
@@ -85,7 +92,15 @@ export async function ppoUpdate(
       for (const [i, row] of part.entries()) {
         throwIfStopped(signal);
         if (critic)
-          valueStep(trunk, sequences[row]!, { critic, lora }, { values: values[row]!, returns: returns[row]! }, weights[i]!, config, tally);
+          valueStep(
+            trunk,
+            sequences[row]!,
+            { critic, lora },
+            { values: oldValues[row]!, returns: returns[row]! },
+            weights[i]!,
+            config,
+            tally,
+          );
         if (config.train_actor) {
           policyStep(
             trunk,
@@ -104,20 +119,25 @@ export async function ppoUpdate(
     }
   }
   const metrics = {
-    ...tally.metrics({ old, ref, values, returns, advantages: unwhitened, sampling: batch.sampling_logprobs }),
+    ...tally.metrics({ old, ref, values: oldValues, returns, advantages: unwhitened, sampling: batch.sampling_logprobs }),
     actor_grad_norm: config.train_actor ? actor.norm : 0,
     critic_grad_norm: critic?.norm ?? 0,
   };
   if (!critic) metrics.explained_variance = 0;
-  const f32 = (rows: readonly Float64Array[]) => rows.map((row) => Float32Array.from(row));
+  if (inspect === 0) return { metrics };
+  const inspected = sequences.slice(0, inspect);
+  const f32 = (rows: readonly Float64Array[]) => rows.slice(0, inspect).map((row) => Float32Array.from(row));
   const details: PpoDetails = {
     old_logprobs: f32(old),
     ref_logprobs: f32(ref),
-    values: f32(values),
+    entropies: f32(entropies),
+    values: f32(oldValues),
     advantages: f32(advantages),
     returns: f32(returns),
+    new_logprobs: f32(inspected.map((sequence) => scores(sequence, actor.weights).logprob)),
+    new_values: f32(inspected.map(values)),
   };
-  return wantDetails ? { metrics, details } : { metrics };
+  return { metrics, details };
 }
 
 function policyStep(

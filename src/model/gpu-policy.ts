@@ -197,7 +197,7 @@ export class GpuPolicy implements Policy {
   async ppoUpdate(
     batch: PpoBatch & { sampling_logprobs?: readonly Float32Array[] },
     config: PpoConfig,
-    options: { details?: boolean } = {},
+    { inspect = 0 }: { inspect?: number } = {},
     signal?: AbortSignal,
   ): Promise<PpoResult> {
     const { lora, phase, critic } = this.attached();
@@ -215,7 +215,7 @@ export class GpuPolicy implements Policy {
             } satisfies TrainedRole)
           : undefined,
     };
-    return ppoUpdate(this.trainer, batch, config, roles, options.details ?? false, signal);
+    return ppoUpdate(this.trainer, batch, config, roles, inspect, signal);
   }
 
   async dpoStep(batch: DpoBatch, step: OptimizerStep, signal?: AbortSignal): Promise<DpoMetrics> {

@@ -34,7 +34,7 @@ export async function ppoUpdate(
   batch: PpoBatch & { sampling_logprobs?: readonly Float32Array[] },
   config: PpoConfig,
   roles: { actor: TrainedRole; reference: Role; critic: TrainedRole | undefined },
-  wantDetails: boolean,
+  inspect: number,
   signal?: AbortSignal,
 ): Promise<PpoResult> {
   const { sequences, rewards } = batch;
@@ -45,7 +45,11 @@ export async function ppoUpdate(
   trainer.rl.write(scalarsOf(config));
   trainer.engine.gpu.clear(trainer.statistics);
   const all = trainer.cut(sequences, allRows(sequences), config.micro_batch);
-  await trainer.each(all, await trainer.scoreProgram(actor, all, pool, 'old_logprobs'), signal);
+  const inspected = sequences.slice(0, inspect);
+  // Entropies borrow the plane of the returns, which comes to be after they are read.
+  const score = () => trainer.scoreProgram(actor, all, pool, 'old_logprobs', inspect > 0 ? 'returns' : undefined);
+  await trainer.each(all, await score(), signal);
+  const entropies = inspect > 0 ? planeOf(pool, await pool.readPlanes(), inspected)('returns') : [];
   await trainer.each(all, await trainer.scoreProgram(reference, all, pool, 'ref_logprobs'), signal);
   if (critic) await trainer.each(all, await valuesProgram(trainer, critic, all, pool), signal);
   else pool.writePlane('values', sequences, undefined);
@@ -82,8 +86,28 @@ export async function ppoUpdate(
   if (!critic) metrics.explained_variance = 0;
   // Without the sampler's own log-probs there is nothing to compare with.
   if (!batch.sampling_logprobs) Object.assign(metrics, { sampler_gap: 0, sampler_gap_max: 0, sampler_ratio: 1 });
-  return wantDetails ? { metrics, details: await details(pool, sequences) } : { metrics };
+  if (inspect === 0) return { metrics };
+  const before = planeOf(pool, await pool.readPlanes(), inspected);
+  const first = { ...all, parts: all.parts.slice(0, Math.ceil(inspected.length / all.rows)) };
+  await trainer.each(first, await score(), signal);
+  if (critic) await trainer.each(first, await valuesProgram(trainer, critic, all, pool), signal);
+  const after = planeOf(pool, await pool.readPlanes(), inspected);
+  const details: PpoDetails = {
+    old_logprobs: before('old_logprobs'),
+    ref_logprobs: before('ref_logprobs'),
+    entropies,
+    values: before('values'),
+    advantages: before('advantages'),
+    returns: before('returns'),
+    new_logprobs: after('old_logprobs'),
+    new_values: after('values'),
+  };
+  return { metrics, details };
 }
+
+/** Of the first rows of the pool, a plane's values at the response tokens, out of what readPlanes gave. */
+const planeOf = (pool: TrainingPool, planes: Float32Array, sequences: readonly Sequence[]) => (name: Plane) =>
+  sequences.map((sequence, row) => pool.actions(planes, name, row, sequence));
 
 /**
  * One DPO step: the policy scores both responses of each pair, a kernel makes the gradient's coefficients of whole responses, and
@@ -112,18 +136,6 @@ export async function dpoStep(
   await trainer.each(batches, await policyProgram(trainer, actor, batches, pool, 'token'), signal);
   const { row, norm } = await trainer.optimize(actor, step, signal);
   return { ...dpoStatistics(row), grad_norm: norm };
-}
-
-async function details(pool: TrainingPool, sequences: readonly Sequence[]): Promise<PpoDetails> {
-  const planes = await pool.readPlanes();
-  const plane = (name: Plane) => sequences.map((sequence, row) => pool.actions(planes, name, row, sequence));
-  return {
-    old_logprobs: plane('old_logprobs'),
-    ref_logprobs: plane('ref_logprobs'),
-    values: plane('values'),
-    advantages: plane('advantages'),
-    returns: plane('returns'),
-  };
 }
 
 /** The scalars of a step on given advantages: no penalty, no whitening, and clip ranges that an untouched policy is inside of. */

@@ -45,6 +45,9 @@ export type Baseline = 'none' | 'leave_one_out' | 'group_mean' | 'group_norm';
 /** Added to the group's standard deviation, as in TRL (verl adds 1e-6, OpenRLHF 1e-9). */
 const GROUP_EPSILON = 1e-4;
 
+/** What rewards are clipped to when token rewards are made: those with a baseline were clipped before it was subtracted, and are not again. */
+export const rewardLimit = (baseline: Baseline, reward_clip: number): number => (baseline === 'none' ? reward_clip : 1e9);
+
 /** The rewards of one group less its baseline; all exactly 0 when they are equal. A group that is compared needs two members. */
 export function baselinedRewards(baseline: Baseline, rewards: readonly number[]): number[] {
   const count = rewards.length;
@@ -107,8 +110,9 @@ export function gaeReference(
   tokenRewards: ArrayLike<number>,
   values: ArrayLike<number>,
   config: Pick<PpoConfig, 'gamma' | 'lambda'>,
-): { advantages: Float64Array; returns: Float64Array } {
+): { deltas: Float64Array; advantages: Float64Array; returns: Float64Array } {
   const length = tokenRewards.length;
+  const deltas = new Float64Array(length);
   const advantages = new Float64Array(length);
   const returns = new Float64Array(length);
   let nextValue = 0;
@@ -116,11 +120,12 @@ export function gaeReference(
   for (let t = length - 1; t >= 0; t--) {
     const delta = tokenRewards[t]! + config.gamma * nextValue - values[t]!;
     advantage = delta + config.gamma * config.lambda * advantage;
+    deltas[t] = delta;
     advantages[t] = advantage;
     returns[t] = advantage + values[t]!;
     nextValue = values[t]!;
   }
-  return { advantages, returns };
+  return { deltas, advantages, returns };
 }
 
 /** Population mean and variance over all entries of all rows; 0 and 0 when there are none. */

@@ -308,6 +308,13 @@ export interface SampleEvent extends Timed {
   readonly nll?: number;
   /** Of inspected rollouts: an entry per response token, rounded to four decimals. */
   readonly tokens?: readonly TokenRecord[];
+  /** Of inspected rollouts: the part of R that the form of the response earns. */
+  readonly form_reward?: number;
+  /**
+   * Of inspected rollouts of policy-gradient algorithms: what is paid at the last token, R less what steps are paid, after normalisation
+   * and the algorithm's baseline, before it is clipped.
+   */
+  readonly terminal_reward?: number;
 }
 
 export interface StepScore {
@@ -317,15 +324,27 @@ export interface StepScore {
   readonly score: number;
 }
 
+/** A response token; all but the first three are of rollouts of policy-gradient algorithms. Formulas: advantage.ts and losses.ts. */
 export interface TokenRecord {
   readonly id: number;
   readonly text: string;
+  /** At sampling. */
   readonly logprob: number;
+  /** By the training kernel before the update, and of the frozen reference. */
   readonly old_logprob?: number;
   readonly ref_logprob?: number;
+  /** Of the distribution before the update, in nats. */
+  readonly entropy?: number;
+  /** What a step that ends here is paid, after normalisation, before it is clipped; left out where that is 0. */
+  readonly step_reward?: number;
   readonly value?: number;
+  /** Whitened where the config says so. */
   readonly advantage?: number;
+  /** The advantage before whitening plus the value. */
   readonly return?: number;
+  /** After the last optimizer step of the update. */
+  readonly new_logprob?: number;
+  readonly new_value?: number;
 }
 
 /** A round of the loop between updates: what its reward model and its pool of unsolved questions came to. */

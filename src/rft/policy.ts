@@ -265,13 +265,21 @@ export interface PpoMetrics {
   sampler_ratio: number;
 }
 
-/** Per-token arrays of one update, for the inspector and the explain mode; one entry per response token of each sequence. */
+/** Per-token arrays of the inspected sequences of an update, for the inspector and the explain mode; one entry per response token of each. */
 export interface PpoDetails {
   readonly old_logprobs: Float32Array[];
   readonly ref_logprobs: Float32Array[];
+  /** Of the policy before the update, in nats. */
+  readonly entropies: Float32Array[];
+  /** 0 without a critic. */
   readonly values: Float32Array[];
+  /** Whitened where the config says so. */
   readonly advantages: Float32Array[];
+  /** The advantage before whitening plus the value. */
   readonly returns: Float32Array[];
+  /** After the last optimizer step of the update. */
+  readonly new_logprobs: Float32Array[];
+  readonly new_values: Float32Array[];
 }
 
 export interface PpoResult {
@@ -391,11 +399,14 @@ export interface Policy {
    */
   beginRl(seed: SeedWords, options?: { critic: boolean }): Promise<void>;
 
-  /** @throws InputError before beginRl, and with the estimator `gae` where there is no critic. */
+  /**
+   * `inspect` is of how many sequences, from the first, `details` come back; 0 and none by default. Asking changes no byte of the training.
+   * @throws InputError before beginRl, and with the estimator `gae` where there is no critic.
+   */
   ppoUpdate(
     batch: PpoBatch & { sampling_logprobs?: readonly Float32Array[] },
     config: PpoConfig,
-    options?: { details?: boolean },
+    options?: { inspect?: number },
     signal?: AbortSignal,
   ): Promise<PpoResult>;
 

@@ -2,7 +2,7 @@
  * Reinforcement learning with PPO (paper, section 2.3) or another of src/rft/algorithms/: each update samples responses, grades them,
  * has their steps judged, and hands rewards to the policy, which computes advantages and losses where the model lives.
  */
-import { adaptedKlCoef, baselinedRewards, clamp } from './advantage.ts';
+import { adaptedKlCoef, baselinedRewards, clamp, rewardLimit } from './advantage.ts';
 import { type PolicyGradient, comparesGroups, hasCritic } from './algorithms/algorithm.ts';
 import { algorithms } from './algorithms/registry.ts';
 import { type BestWeights, bestOf, keepBest } from './best.ts';
@@ -16,14 +16,13 @@ import type {
   RolloutMetrics,
   RunEvent,
   SampleEvent,
-  TokenRecord,
 } from './events.ts';
 import { countOutcomes } from './graders/grader.ts';
 import { groupShares, groupsOf, nothingToLearn, repeatedQuestions, resamplingGaveUp } from './groups.ts';
 import { type LiveSetting, type ScheduledChange, type SettingChange, withChanges } from './live.ts';
 import { Loop } from './loop/loop.ts';
 import { imitateBest, preferBest } from './offline.ts';
-import type { Generation, PpoConfig, PpoDetails, PpoMetrics, SeedWords } from './policy.ts';
+import type { PpoConfig, PpoDetails, PpoMetrics, SeedWords } from './policy.ts';
 import { responseLength } from './prompts.ts';
 import type { Prompt } from './retrieve/compose.ts';
 import { stagePrompts } from './retrieve/stage-prompts.ts';
@@ -80,7 +79,7 @@ export async function* ppo(begun: StageContext, resumed_kl_coef?: number): Async
     const shown = Math.min(config.record.samples, rollouts.length);
     const inspected = Math.min(config.record.inspected, shown);
     const { result, time_ms: train_time_ms } = await timed(context, () =>
-      trainUpdate(context, rollouts, { update, rates, kl_coef, learns: drawn.learns, details: inspected > 0 }),
+      trainUpdate(context, rollouts, { update, rates, kl_coef, learns: drawn.learns, inspect: inspected }),
     );
     checkFinite('ppo', update + 1, result.checked);
     yield* updateWarnings(context, update, drawn, rollouts);
@@ -101,13 +100,7 @@ export async function* ppo(begun: StageContext, resumed_kl_coef?: number): Async
       train_time_ms,
     };
     for (let i = 0; i < shown; i++) {
-      yield sampleEvent(
-        update,
-        prompts,
-        rollouts,
-        i,
-        i < inspected ? tokenRecords(context, rollouts[i]!.generation, result.details, i) : undefined,
-      );
+      yield sampleEvent(update, prompts, rollouts, i, i < inspected ? inspection(context, rollouts[i]!, result.paid, i) : {});
     }
     if (kl_target > 0) kl_coef = adaptedKlCoef(kl_coef, { kl, rollouts: rollouts.length }, config.ppo);
     yield { type: 'progress', stage: 'ppo', done: update + 1, total: updates, unit: 'updates' };
@@ -167,21 +160,33 @@ interface UpdateSettings {
   readonly rates: { readonly actor_learning_rate: number; readonly critic_learning_rate: number };
   readonly kl_coef: number;
   readonly learns: boolean;
-  readonly details: boolean;
+  /** Rollouts to bring back token by token, from the first. */
+  readonly inspect: number;
 }
 
 interface UpdateResult {
   readonly metrics: PpoMetrics | ImitationMetrics | PreferenceMetrics;
   /** Those that say whether training is still among the finite numbers. */
   readonly checked: Readonly<Record<string, number>>;
-  readonly details?: PpoDetails | undefined;
+  /** Of policy-gradient algorithms. */
+  readonly paid?: PaidRollouts;
+}
+
+/** What the rollouts of an update were paid, and what it was made of, token by token. */
+interface PaidRollouts {
+  /** At the last token of each rollout. */
+  readonly terminal: readonly number[];
+  /** An entry per response token of each rollout; only with step-level credit. */
+  readonly steps: readonly Float32Array[] | undefined;
+  /** Of the inspected ones. */
+  readonly details: PpoDetails | undefined;
 }
 
 /** Trains on the rollouts of one update by the config's algorithm. */
 async function trainUpdate(
   context: StageContext,
   rollouts: readonly RewardedRollout[],
-  { update, rates, kl_coef, learns, details }: UpdateSettings,
+  { update, rates, kl_coef, learns, inspect }: UpdateSettings,
 ): Promise<UpdateResult> {
   const { policy, config } = context;
   const { freeze_actor_updates, samples_per_question } = config.ppo;
@@ -190,19 +195,21 @@ async function trainUpdate(
   const rewards = rollouts.map(({ terminal }) => terminal);
   if (algorithm.step === 'policy_gradient') {
     const train_actor = learns && update >= freeze_actor_updates;
-    const { metrics, details: tokens } = await policy.ppoUpdate(
+    const terminal = comparedRewards(algorithm, rewards, config.ppo);
+    const steps = config.prm.credit === 'terminal' ? undefined : rollouts.map(stepRewards);
+    const { metrics, details } = await policy.ppoUpdate(
       {
         sequences: rollouts.map(({ generation }) => generation),
-        rewards: comparedRewards(algorithm, rewards, config.ppo),
-        ...(config.prm.credit !== 'terminal' && { token_rewards: rollouts.map(stepRewards) }),
+        rewards: terminal,
+        ...(steps && { token_rewards: steps }),
         sampling_logprobs: rollouts.map(({ generation }) => generation.logprobs),
       },
       ppoConfig(config.ppo, algorithm, rates, { kl_coef, train_actor, seed }),
-      { details },
+      { inspect },
       context.signal,
     );
     const { policy_loss, value_loss, actor_grad_norm, critic_grad_norm } = metrics;
-    return { metrics, details: tokens, checked: { policy_loss, value_loss, actor_grad_norm, critic_grad_norm } };
+    return { metrics, paid: { terminal, steps, details }, checked: { policy_loss, value_loss, actor_grad_norm, critic_grad_norm } };
   }
   const rewarded = rollouts.map(({ generation, grade }, i) => ({ generation, grade, reward: rewards[i]! }));
   const offline = {
@@ -223,9 +230,6 @@ function comparedRewards({ baseline }: PolicyGradient, rewards: readonly number[
   const clipped = rewards.map((reward) => clamp(reward, -ppo.reward_clip, ppo.reward_clip));
   return groupsOf(clipped, ppo.samples_per_question).flatMap((group) => baselinedRewards(baseline, group));
 }
-
-/** More than any reward that is clipped and compared: those are not clipped again. */
-const NO_CLIP = 1e9;
 
 function ppoConfig(
   ppo: Config['ppo'],
@@ -250,7 +254,7 @@ function ppoConfig(
     kl_estimator: ppo.kl_estimator,
     kl_in: ppo.kl_in,
     entropy_coef: ppo.entropy_coef,
-    reward_clip: baseline === 'none' ? ppo.reward_clip : NO_CLIP,
+    reward_clip: rewardLimit(baseline, ppo.reward_clip),
     loss_aggregation: ppo.loss_aggregation === 'constant' ? ppo.max_new_tokens : ppo.loss_aggregation,
     train_actor,
     actor: optimizerStep(ppo, rates.actor_learning_rate),
@@ -340,7 +344,7 @@ function sampleEvent(
   prompts: readonly Prompt[],
   rollouts: readonly RewardedRollout[],
   i: number,
-  tokens: readonly TokenRecord[] | undefined,
+  inspected: Partial<Inspection>,
 ): SampleEvent {
   const { question, generation, text, grade, outcome_reward, process_reward, judged } = rollouts[i]!;
   return {
@@ -364,21 +368,35 @@ function sampleEvent(
       })),
     }),
     response_length: responseLength(generation),
-    ...(tokens && { tokens }),
+    ...inspected,
   };
 }
 
-function tokenRecords({ policy }: StageContext, generation: Generation, details: PpoDetails | undefined, i: number): TokenRecord[] {
-  return Array.from(generation.tokens.subarray(generation.prompt_length), (id, t) => ({
+type Inspection = Pick<SampleEvent, 'tokens' | 'form_reward' | 'terminal_reward'>;
+
+/** Rollout `i` token by token, with what it was paid where the algorithm pays rollouts. */
+function inspection(
+  { policy }: StageContext,
+  { generation, form_reward }: RewardedRollout,
+  paid: PaidRollouts | undefined,
+  i: number,
+): Inspection {
+  const { details, steps, terminal } = paid ?? {};
+  const tokens = Array.from(generation.tokens.subarray(generation.prompt_length), (id, t) => ({
     id,
     text: policy.tokenizer.decode([id]),
     logprob: fourDecimals(generation.logprobs[t]!),
     ...(details && {
       old_logprob: fourDecimals(details.old_logprobs[i]![t]!),
       ref_logprob: fourDecimals(details.ref_logprobs[i]![t]!),
+      entropy: fourDecimals(details.entropies[i]![t]!),
+      ...(steps && steps[i]![t] !== 0 && { step_reward: fourDecimals(steps[i]![t]!) }),
       value: fourDecimals(details.values[i]![t]!),
       advantage: fourDecimals(details.advantages[i]![t]!),
       return: fourDecimals(details.returns[i]![t]!),
+      new_logprob: fourDecimals(details.new_logprobs[i]![t]!),
+      new_value: fourDecimals(details.new_values[i]![t]!),
     }),
   }));
+  return { tokens, form_reward: fourDecimals(form_reward), ...(terminal && { terminal_reward: fourDecimals(terminal[i]!) }) };
 }

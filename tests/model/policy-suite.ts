@@ -39,6 +39,8 @@ const STEPS: PrmBatch = {
   micro_batch: 0,
 };
 
+const DETAILS = ['old_logprobs', 'ref_logprobs', 'entropies', 'values', 'advantages', 'returns', 'new_logprobs', 'new_values'] as const;
+
 const rollouts = (generations: readonly Generation[]) => ({
   sequences: generations as readonly Sequence[],
   sampling_logprobs: generations.map(({ logprobs }) => logprobs),
@@ -301,7 +303,9 @@ export function policySuite(backend: Backend): void {
           if (place) row[place(length)] = i - 1;
           return row;
         });
-        const { details } = await policy.ppoUpdate({ ...rollouts(generations), rewards, token_rewards }, still, { details: true });
+        const { details } = await policy.ppoUpdate({ ...rollouts(generations), rewards, token_rewards }, still, {
+          inspect: generations.length,
+        });
         return details!.returns;
       };
       const zeros = generations.map(() => 0);
@@ -315,11 +319,41 @@ export function policySuite(backend: Backend): void {
       });
       // What comes after the reward is worth what it was without it.
       await policy.restore(start);
-      const { details } = await policy.ppoUpdate({ ...rollouts(generations), rewards: zeros }, still, { details: true });
+      const { details } = await policy.ppoUpdate({ ...rollouts(generations), rewards: zeros }, still, { inspect: generations.length });
       early.forEach((returns, i) => expectClose(returns.slice(1), details!.returns[i]!.slice(1), 1e-6));
       const short = { ...rollouts(generations), rewards: zeros, token_rewards: generations.map(() => new Float32Array(1)) };
       await expect(policy.ppoUpdate(short, still)).rejects.toThrow(/Sequence 1 has 1 token rewards for 8 response tokens/);
       await expect(policy.ppoUpdate({ ...short, rewards: [1] }, still)).rejects.toThrow(/1 rewards for 5 sequences/);
+    });
+
+    test('what is inspected is what scoring says before and after the update, of the first sequences, and changes no byte', async () => {
+      const policy = await trained(backend);
+      await policy.beginRl(Seed.of(4));
+      const start = await policy.checkpoint();
+      const generations = await generate(policy);
+      const batch = { ...rollouts(generations), rewards: generations.map((_, i) => i % 2) };
+      const config = { ...PPO, ppo_epochs: 2, minibatches: 2 };
+      const { metrics, details } = await policy.ppoUpdate(batch, config, { inspect: 2 });
+      const trainedTo = await policy.checkpoint();
+      const score = (adapter: string) => policy.score(generations.slice(0, 2), { adapter, temperature: config.temperature });
+      const [before, after] = [await score('reference'), await score('policy')];
+      const lengths = generations.slice(0, 2).map(({ logprobs }) => logprobs.length);
+      for (const name of DETAILS) expect(details![name].map(({ length }) => length), name).toEqual(lengths); // prettier-ignore
+      [0, 1].forEach((i) => {
+        expectClose(details!.entropies[i]!, before[i]!.entropy, 1e-5);
+        expectClose(details!.new_logprobs[i]!, after[i]!.logprobs, 1e-5);
+      });
+      for (const [was, is] of [
+        ['old_logprobs', 'new_logprobs'],
+        ['values', 'new_values'],
+      ] as const) expect(details![is][0], is).not.toEqual(details![was][0]); // prettier-ignore
+      // A critic at rest values as it did.
+      const still = await policy.ppoUpdate(batch, { ...config, critic: { ...STEP, learning_rate: 0 } }, { inspect: 2 });
+      expect(still.details!.new_values).toEqual(still.details!.values);
+      expectClose(still.details!.values[0]!, details!.new_values[0]!, 1e-5);
+      await policy.restore(start);
+      expect(await policy.ppoUpdate(batch, config)).toEqual({ metrics });
+      expect((await policy.checkpoint()).tensors).toEqual(trainedTo.tensors);
     });
 
     test('the same seed gives the same bytes, and a restored checkpoint goes on to the same bytes', async () => {
@@ -368,7 +402,7 @@ export function policySuite(backend: Backend): void {
       const rewards = generations.map((_, i) => (i % 2) - 0.4);
       await expect(policy.ppoUpdate({ ...rollouts(generations), rewards }, PPO)).rejects.toThrow(/gae needs a critic/);
       const config = { ...PPO, advantage_estimator: 'returns' as const, whiten_advantages: false, kl_coef: 0, minibatches: 2 };
-      const { metrics, details } = await policy.ppoUpdate({ ...rollouts(generations), rewards }, config, { details: true });
+      const { metrics, details } = await policy.ppoUpdate({ ...rollouts(generations), rewards }, config, { inspect: generations.length });
       const { value_loss, critic_grad_norm, explained_variance, values_mean, values_max } = metrics;
       expect([value_loss, critic_grad_norm, explained_variance, values_mean, values_max]).toEqual([0, 0, 0, 0, 0]);
       expect(metrics.actor_grad_norm).toBeGreaterThan(0);
@@ -498,15 +532,15 @@ export function agreementSuite(lane: Lane): void {
         minibatches: 2,
       },
     ]) {
-      const expected = await cpu.ppoUpdate({ ...rollouts(generations), rewards, token_rewards }, config, { details: true });
-      const actual = await gpu.ppoUpdate({ ...rollouts(generations), rewards, token_rewards }, config, { details: true });
+      const expected = await cpu.ppoUpdate({ ...rollouts(generations), rewards, token_rewards }, config, { inspect: generations.length });
+      const actual = await gpu.ppoUpdate({ ...rollouts(generations), rewards, token_rewards }, config, { inspect: generations.length });
       for (const [name, value] of Object.entries(expected.metrics)) {
         expect(
           Math.abs(actual.metrics[name as 'kl'] - (value as number)),
           `${name}: ${actual.metrics[name as 'kl']} for ${value}`,
         ).toBeLessThan(2e-3 * Math.max(0.1, Math.abs(value as number)));
       }
-      for (const name of ['old_logprobs', 'ref_logprobs', 'values', 'advantages', 'returns'] as const) {
+      for (const name of DETAILS) {
         expected.details![name].forEach((row, i) => expectClose(actual.details![name][i]!, row, 2e-3, `${name} of sequence ${i}`));
       }
     }

@@ -286,7 +286,7 @@ export class TabularPolicy implements Policy {
   async ppoUpdate(
     batch: PpoBatch & { sampling_logprobs?: readonly Float32Array[] },
     config: PpoConfig,
-    options?: { details?: boolean },
+    { inspect = 0 }: { inspect?: number } = {},
     signal?: AbortSignal,
   ): Promise<PpoResult> {
     throwIfStopped(signal);
@@ -314,10 +314,9 @@ export class TabularPolicy implements Policy {
       advantages.push(advantage);
       returns.push(advantage.map((a) => a + oldValues[i]!));
     }
-    if (config.whiten_advantages) {
-      const { centre, spread } = moments(advantages);
-      for (const advantage of advantages) advantage.forEach((a, t) => (advantage[t] = (a - centre) / Math.max(1e-4, spread)));
-    }
+    const adv = moments(advantages);
+    if (config.whiten_advantages)
+      for (const advantage of advantages) advantage.forEach((a, t) => (advantage[t] = (a - adv.centre) / Math.max(1e-4, adv.spread)));
 
     const sums = { policy: 0, value: 0, low: 0, high: 0, valueClip: 0, ratio: 0, k1: 0, k2: 0, tokens: 0, steps: 0, actor: 0, critic: 0 };
     let ratioMax = 0;
@@ -368,7 +367,6 @@ export class TabularPolicy implements Policy {
     }
 
     const kl = old.map(({ logprobs }, i) => logprobs.map((x, t) => x - ref[i]!.logprobs[t]!));
-    const adv = moments(advantages);
     const ret = moments(returns);
     const residual = moments(returns.map((g, i) => g.map((x) => x - oldValues[i]!)));
     const sampling = batch.sampling_logprobs ?? old.map(({ logprobs }) => logprobs);
@@ -405,12 +403,22 @@ export class TabularPolicy implements Policy {
       sampler_gap_max: gaps.max,
       sampler_ratio: 1,
     }; // prettier-ignore
-    if (!options?.details) return { metrics };
-    const values = oldValues.map((value, i) => new Float32Array(advantages[i]!.length).fill(value));
-    return {
-      metrics,
-      details: { old_logprobs: old.map((s) => s.logprobs), ref_logprobs: ref.map((s) => s.logprobs), values, advantages, returns },
+    if (inspect === 0) return { metrics };
+    const inspected = sequences.slice(0, inspect);
+    const filled = (value: number, i: number) => new Float32Array(advantages[i]!.length).fill(value);
+    const after = await this.score(inspected, { adapter: 'policy', temperature });
+    const details = {
+      old_logprobs: old.map((s) => s.logprobs),
+      ref_logprobs: ref.map((s) => s.logprobs),
+      entropies: old.map((s) => s.entropy),
+      values: oldValues.map(filled),
+      advantages,
+      returns,
+      new_logprobs: after.map((s) => s.logprobs),
+      new_values: inspected.map((sequence, i) => filled(critic ? this.tensors.value![classOf(sequence)]! : 0, i)),
     };
+    const firstOf = Object.entries(details).map(([name, rows]) => [name, rows.slice(0, inspect)]);
+    return { metrics, details: Object.fromEntries(firstOf) as typeof details };
   }
 
   async dpoStep({ pairs, beta, temperature }: DpoBatch, step: OptimizerStep, signal?: AbortSignal): Promise<DpoMetrics> {

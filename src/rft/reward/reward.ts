@@ -19,6 +19,8 @@ export interface RolloutReward {
   readonly reward: number;
   /** f of the scores; 0 without any. */
   readonly process_reward: number;
+  /** The part of R that the form of the response earns: 0, or a penalty. */
+  readonly form_reward: number;
   /** What is paid at the last token: R, less what steps are paid. */
   readonly terminal: number;
   /** What is paid at the end of each judged step. */
@@ -31,10 +33,10 @@ export function rolloutReward(rollout: ScoredRollout, { prm, reward, ppo }: Conf
   const process_reward = aggregate(prm.aggregation, scores, prm.temperature);
   const process = credits[prm.credit](scores, process_reward, prm.temperature);
   const overlong = overlongTerm(rollout, ppo.overlong_buffer * maxLength);
-  const terms = reward.format_weight * formatTerm(rollout) + ppo.overlong_penalty * overlong;
-  const terminal = ppo.alpha * outcome_reward + (1 - ppo.alpha) * process.terminal + terms;
+  const form_reward = reward.format_weight * formatTerm(rollout) + ppo.overlong_penalty * overlong;
+  const terminal = ppo.alpha * outcome_reward + (1 - ppo.alpha) * process.terminal + form_reward;
   const steps = process.steps.map((step) => (1 - ppo.alpha) * step);
-  return { process_reward, terminal, steps, reward: steps.reduce((sum, step) => sum + step, terminal) };
+  return { process_reward, form_reward, terminal, steps, reward: steps.reduce((sum, step) => sum + step, terminal) };
 }
 
 /**

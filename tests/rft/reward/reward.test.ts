@@ -91,7 +91,7 @@ describe('the reward of a rollout', () => {
 
   test('the released code’s range: 0.7 + 0.3 f if right, 0.07 + 0.3 f otherwise', () => {
     const ppo = { alpha: 0.7 };
-    expect(one({ ppo })).toEqual({ reward: 0.7 + 0.3 * (F), process_reward: F, terminal: 0.7 + 0.3 * (F), steps: [0, 0, 0] }); // prettier-ignore
+    expect(one({ ppo })).toEqual({ reward: 0.7 + 0.3 * (F), process_reward: F, form_reward: 0, terminal: 0.7 + 0.3 * (F), steps: [0, 0, 0] }); // prettier-ignore
     expect(one({ ppo }, { scores: [1] }).reward).toBeCloseTo(1, 15);
     expect(one({ ppo }, { outcome_reward: 0.1, scores: [0] }).reward).toBeCloseTo(0.07, 15);
     expect(one({ ppo }, { outcome_reward: 0.1, scores: [1] }).reward).toBeCloseTo(0.37, 15);
@@ -116,7 +116,11 @@ describe('the reward of a rollout', () => {
   test('form terms are taken off at the end', () => {
     const changes = { ppo: { alpha: 1, overlong_buffer: 0.5, overlong_penalty: 0.25 }, reward: { format_weight: 0.5 } };
     expect(one(changes, { length: 30 }).reward).toBeCloseTo(1 - 0.25 / 2, 14);
-    expect(one(changes, { length: 40, finished: false, outcome_reward: 0 })).toMatchObject({ reward: -0.75, terminal: -0.75 });
+    expect(one(changes, { length: 40, finished: false, outcome_reward: 0 })).toMatchObject({
+      reward: -0.75,
+      form_reward: -0.75,
+      terminal: -0.75,
+    });
   });
 
   test('normalised, what is paid at all tokens adds up to the normalised reward', () => {
