@@ -135,7 +135,7 @@ test('a run is changed between updates, restarted with another seed, and both st
   expect(await rows(page).count()).toBe(2);
   expect(complaints).toEqual([]);
   expect(strangers).toEqual([]);
-}, 60_000);
+}, 120_000);
 
 test('a table of an ablation stands beside the paper’s figures, and what is none is refused', async () => {
   const { page, complaints } = await site.visit();
@@ -167,7 +167,7 @@ test('a table of an ablation stands beside the paper’s figures, and what is no
   ]);
   expect(await look(page, 'ablation')).toEqual([]);
   expect(complaints).toEqual([]);
-}, 60_000);
+}, 120_000);
 
 test('where the browser keeps nothing, a run that gives way to a restart stays in the page, and it is said', async () => {
   const { page, complaints } = await site.visit('404');
@@ -191,4 +191,4 @@ test('where the browser keeps nothing, a run that gives way to a restart stays i
   await page.getByLabel('Compare Smoke run, seed 1').check();
   await page.getByRole('region', { name: 'Answers to the same questions' }).waitFor();
   expect(complaints.filter((text) => !text.includes('404'))).toEqual([]);
-}, 60_000);
+}, 120_000);
