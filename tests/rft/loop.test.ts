@@ -18,7 +18,6 @@ import type { Prompt } from '../../src/rft/retrieve/compose.ts';
 import type { StageContext } from '../../src/rft/stage.ts';
 import { formatResponse } from '../../src/rft/tasks/format.ts';
 import { taskOfQuestion } from '../../src/rft/tasks/registry.ts';
-import type { TaskQuestion } from '../../src/rft/tasks/task.ts';
 import { picoData, picoFiles } from '../model/pico.ts';
 import { collect, toyData } from './fixtures.ts';
 
@@ -152,7 +151,7 @@ describe('the pool of unsolved questions', () => {
     const policy = await open();
     const { tokenizer } = policy;
     const [first, second] = data.train.questions as [Question, Question];
-    const solution = (question: Question) => formatResponse(taskOfQuestion(question)!.solve(question as TaskQuestion));
+    const solution = (question: Question) => formatResponse(taskOfQuestion(question)!.solve(question));
     // Of the first question the second try is sound; of the other a letter is guessed, without a step.
     const answers = [formatResponse({ steps: [], answer: first.answerKey }), solution(first), `Answer: ${second.answerKey}`, 'no'];
     const generate: Policy['generate'] = ({ prompts }) =>
