@@ -12,8 +12,8 @@ import { InputError } from '../base/errors.ts';
 import { modelCard } from '../export/card.ts';
 import { type ModelPart, everything } from '../export/everything.ts';
 import type { Bytes, ExportFile } from '../export/file.ts';
-import { EXPORT_KINDS, type ExportKind, KINDS, type ModelKind } from '../export/kinds.ts';
-import { EXPORT_DTYPES, type ExportDtype } from '../export/merged.ts';
+import { EXPORT_DTYPES, EXPORT_KINDS, type ExportDtype, KINDS, MODEL_FOLDERS, type ModelKind, isModelKind } from '../export/kinds.ts';
+import { ADAPTER_FILES, openAdapter } from '../export/open-adapter.ts';
 import { type TrainedModel, checkAdapter, modelFiles } from '../export/model-files.ts';
 import { type ExportedRun, runStem, sha256Hex } from '../export/provenance.ts';
 import { recordFile } from '../export/record-files.ts';
@@ -35,7 +35,7 @@ Options
   --format FORMAT    of tables: ${TABLE_FORMATS.join(', ')} (default jsonl)
   --shape SHAPE      of sft: ${SFT_SHAPES.join(', ')} (default messages)
   --dtype DTYPE      of merged and gguf: ${EXPORT_DTYPES.join(', ')} (default f16)
-  --adapter DIR      the trained adapter; else the folder adapter beside the record, or the record's own folder
+  --adapter PATH     the trained adapter, a folder or a zip; else the folder adapter beside the record, or the record's own folder
   --model FOLDER     the base model, where it isn't the bundled one or the folder that the record names
   --without-model    of zip: leaves the merged model and the GGUF file out
 
@@ -94,18 +94,15 @@ function oneOf<T extends string>(option: string, value: string | undefined, know
   );
 }
 
-const isModelKind = (kind: ExportKind): kind is ModelKind => kind === 'adapter' || kind === 'merged' || kind === 'gguf';
-
-/** The adapter that is named, or the one beside the record; undefined where there is none. */
+/** The adapter that is named, a folder or an archive, or the one beside the record; undefined where there is none. */
 async function adapterOf(record: string, named: string | undefined): Promise<PeftFiles | undefined> {
   const beside = [join(dirname(record), 'adapter'), dirname(record)];
-  const folder = named ?? beside.find((path) => existsSync(join(path, 'adapter_model.safetensors')));
-  if (folder === undefined) return undefined;
-  const part = (name: string) => readBytes(join(folder, name), 'Name the folder that lab run wrote with --adapter.');
-  return {
-    'adapter_model.safetensors': await part('adapter_model.safetensors'),
-    'adapter_config.json': new TextDecoder().decode(await part('adapter_config.json')),
-  };
+  const place = named ?? beside.find((path) => existsSync(join(path, 'adapter_model.safetensors')));
+  if (place === undefined) return undefined;
+  const remedy = 'Name the folder that lab run wrote with --adapter, or an archive of it.';
+  const names = place.endsWith('.zip') ? [basename(place)] : ADAPTER_FILES;
+  const folder = place.endsWith('.zip') ? dirname(place) : place;
+  return openAdapter(await Promise.all(names.map(async (name) => ({ name, bytes: await readBytes(join(folder, name), remedy) }))));
 }
 
 /** @throws InputError where the record has no weights beside it, or those of another run. */
@@ -136,9 +133,10 @@ async function modelParts(
   dtype: ExportDtype,
   adapterOnly: boolean,
 ): Promise<ModelPart[]> {
-  const wanted = { adapter: 'adapter', ...(!adapterOnly && { merged: 'merged-model', gguf: 'gguf' }) } as const;
+  const kinds: readonly ModelKind[] = adapterOnly ? ['adapter'] : ['adapter', 'merged', 'gguf'];
   const parts: ModelPart[] = [];
-  for (const [kind, folder] of Object.entries(wanted) as [ModelKind, string][]) {
+  for (const kind of kinds) {
+    const folder = MODEL_FOLDERS[kind];
     const what = KINDS[kind].summary;
     try {
       parts.push({ folder, what, files: await modelFilesOf(kind, run, await trained(), dtype) });

@@ -5,7 +5,8 @@ import { ropeFrequencies } from '../nn/rope.ts';
 import type { Bytes, ExportFile } from './file.ts';
 import { type GgufTensor, type GgufValue, ggufFile } from './gguf.ts';
 import { ggufTokenizer } from './gguf-tokenizer.ts';
-import { type ExportDtype, type MergedModel, fileDtype } from './merged.ts';
+import type { ExportDtype } from './kinds.ts';
+import { type MergedModel, fileDtype } from './merged.ts';
 
 /** llama.cpp's architecture of a family. That of Llama rotates neighbouring pairs, where Hugging Face pairs the two halves of a head. */
 const ARCHITECTURES = {

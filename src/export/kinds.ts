@@ -3,9 +3,21 @@
 export const EXPORT_KINDS = ['adapter', 'merged', 'gguf', 'rollouts', 'preferences', 'sft', 'metrics', 'ipynb', 'html', 'zip'] as const;
 export type ExportKind = (typeof EXPORT_KINDS)[number];
 
-/** Those that need the weights of the base, those that need the trained adapter alone, and those that the record gives. */
+/** Those that need the trained weights, and the tables that the record gives. */
 export type ModelKind = 'adapter' | 'merged' | 'gguf';
 export type TableKind = 'rollouts' | 'preferences' | 'sft' | 'metrics';
+
+/** Of the weights of a whole model. */
+export const EXPORT_DTYPES = ['f16', 'f32'] as const;
+export type ExportDtype = (typeof EXPORT_DTYPES)[number];
+
+export const isModelKind = (kind: ExportKind): kind is ModelKind => kind === 'adapter' || kind === 'merged' || kind === 'gguf';
+
+export const isTableKind = (kind: ExportKind): kind is TableKind =>
+  !isModelKind(kind) && kind !== 'ipynb' && kind !== 'html' && kind !== 'zip';
+
+/** Folders of the archive of everything. */
+export const MODEL_FOLDERS: Readonly<Record<ModelKind, string>> = { adapter: 'adapter', merged: 'merged-model', gguf: 'gguf' };
 
 export interface KindInfo {
   readonly title: string;

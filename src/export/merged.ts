@@ -11,9 +11,7 @@ import { type PeftAdapter, type PeftFiles, type PeftTarget, readPeftAdapter, tar
 import { DTYPE_BYTES, inFileOrder, safetensorsHead, tensorBytes } from '../model/safetensors.ts';
 import type { Tokenizer } from '../rft/policy.ts';
 import { type Bytes, type ExportFile, copiedFile, textFile } from './file.ts';
-
-export const EXPORT_DTYPES = ['f16', 'f32'] as const;
-export type ExportDtype = (typeof EXPORT_DTYPES)[number];
+import type { ExportDtype } from './kinds.ts';
 
 export const fileDtype = (dtype: ExportDtype): 'F16' | 'F32' => (dtype === 'f16' ? 'F16' : 'F32');
 

@@ -6,8 +6,8 @@ import { type PeftFiles, readPeftAdapter } from '../model/peft.ts';
 import type { RunStartedEvent } from '../rft/events.ts';
 import { type Bytes, type ExportFile, bytesFile, textFile } from './file.ts';
 import { ggufModel } from './gguf-model.ts';
-import type { ModelKind } from './kinds.ts';
-import { type ExportDtype, mergedFolder, mergedModel } from './merged.ts';
+import type { ExportDtype, ModelKind } from './kinds.ts';
+import { mergedFolder, mergedModel } from './merged.ts';
 import { loraText } from './text.ts';
 
 export interface TrainedModel {

@@ -37,12 +37,12 @@ ${warnings.length === 0 ? '' : `<section><h2>Warnings</h2><ul>${warnings.map(({ 
 ${responses(run)}
 <section><h2>Settings</h2>
 <p>What differs from the defaults:</p>
-<pre>${escaped(canonicalJson(configDifferences(started.config), 1))}</pre>
+<pre tabindex="0">${escaped(canonicalJson(configDifferences(started.config), 1))}</pre>
 <p>All of them:</p>
-<pre>${escaped(canonicalJson(started.config, 1))}</pre>
+<pre tabindex="0">${escaped(canonicalJson(started.config, 1))}</pre>
 </section>
 <section><h2>Where this comes from</h2>
-<div class="scroll"><table>${(await provenance(run)).map(([label, value]) => `<tr><th scope="row">${escaped(label)}</th><td>${escaped(value)}</td></tr>`).join('\n')}</table></div>
+<div class="scroll" tabindex="0" role="region" aria-label="Where this comes from, table"><table>${(await provenance(run)).map(([label, value]) => `<tr><th scope="row">${escaped(label)}</th><td>${escaped(value)}</td></tr>`).join('\n')}</table></div>
 <p class="soft">The method is OpenRFT (arXiv 2412.16849) on models thousands of times smaller; the figures are not comparable with the paper’s.</p>
 </section>
 </main>
@@ -59,7 +59,7 @@ function accuracy({ accuracy: whole, groups, baselines, greedy }: DoneEvent): st
     ...(greedy ? [row('Greedy decoding', greedy)] : []),
     ...Object.entries(groups).map(([name, group]) => row(`Phrasing ${name}`, group)),
   ];
-  return `<div class="scroll"><table>
+  return `<div class="scroll" tabindex="0" role="region" aria-label="Accuracy, table"><table>
 <thead><tr><th scope="col">Accuracy</th><th scope="col">Questions</th><th scope="col">Before</th><th scope="col">After</th><th scope="col">Difference</th></tr></thead>
 <tbody>${rows.join('\n')}</tbody></table></div>
 <p class="soft">Shares of right answers with 95 % intervals: Wilson’s, and for the difference a bootstrap over the questions, paired.
@@ -76,7 +76,7 @@ function responses(run: ExportedRun): string {
     `<tr><td>${update!}</td><td>${question}</td><td class="text">${escaped(prompt)}</td><td class="text">${escaped(text)}</td><td>${escaped(outcome)}</td><td>${share(reward)}</td></tr>`;
   return `<section><h2>Responses</h2>
 <p class="soft">The ${shown.length} recorded rollouts of ${updates.map((update) => `update ${update!}`).join(' and ')}, of ${rollouts.length} in the record.</p>
-<div class="scroll"><table>
+<div class="scroll" tabindex="0" role="region" aria-label="Responses, table"><table>
 <thead><tr><th scope="col">Update</th><th scope="col">Question</th><th scope="col">Prompt</th><th scope="col">Response</th><th scope="col">Outcome</th><th scope="col">Reward</th></tr></thead>
 <tbody>${shown.map(row).join('\n')}</tbody></table></div></section>`;
 }
