@@ -43,6 +43,7 @@ const short = (value: number) => Number(value.toPrecision(3)).toString();
 /** The chart in a sentence. */
 export function chartText({ title, x, points }: Chart): string {
   const [first, last] = [points[0]!, points.at(-1)!];
+  if (points.length === 1) return `${title}: ${short(first[1])} at ${x} ${first[0]}.`;
   return `${title}: from ${short(first[1])} at ${x} ${first[0]} to ${short(last[1])} at ${x} ${last[0]}.`;
 }
 

@@ -67,6 +67,7 @@ svg {
 
 table {
   width: 100%;
+  min-width: 38rem;
   border-collapse: collapse;
 }
 
@@ -79,7 +80,7 @@ td {
 }
 
 td {
-  overflow-wrap: anywhere;
+  overflow-wrap: break-word;
 }
 
 td.text {
@@ -116,6 +117,14 @@ pre {
 
   .scroll {
     overflow: visible;
+  }
+
+  table {
+    min-width: 0;
+  }
+
+  td {
+    overflow-wrap: anywhere;
   }
 
   tr {

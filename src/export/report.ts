@@ -38,8 +38,8 @@ ${responses(run)}
 <section><h2>Settings</h2>
 <p>What differs from the defaults:</p>
 <pre tabindex="0">${escaped(canonicalJson(configDifferences(started.config), 1))}</pre>
-<p>All of them:</p>
-<pre tabindex="0">${escaped(canonicalJson(started.config, 1))}</pre>
+<details><summary>All of them</summary>
+<pre tabindex="0">${escaped(canonicalJson(started.config, 1))}</pre></details>
 </section>
 <section><h2>Where this comes from</h2>
 <div class="scroll" tabindex="0" role="region" aria-label="Where this comes from, table"><table>${(await provenance(run)).map(([label, value]) => `<tr><th scope="row">${escaped(label)}</th><td>${escaped(value)}</td></tr>`).join('\n')}</table></div>

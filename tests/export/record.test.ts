@@ -11,7 +11,7 @@ import { recordFile } from '../../src/export/record-files.ts';
 import { metricRows, preferenceRows, rolloutRows, sftRows } from '../../src/export/rows.ts';
 import { zipParts } from '../../src/export/zip.ts';
 import type { PeftFiles } from '../../src/model/peft.ts';
-import { parseNotebook } from '../../src/notebook/schema.ts';
+import { readNotebook } from '../../src/notebook/schema.ts';
 import type { SampleEvent } from '../../src/rft/events.ts';
 import { importQuestions } from '../../src/rft/import/import.ts';
 import { picoFiles } from '../model/pico.ts';
@@ -145,8 +145,13 @@ test('the Jupyter notebook has a cell for each of the notebook, the figures, and
   const [settings] = /r"""([^]*)"""\)$/.exec(json.cells[2]!.source)!.slice(1);
   expect(JSON.parse(settings!)).toMatchObject({ ppo: run.started.config.ppo });
   expect(json.cells[2]!.outputs!.map(({ data }) => data?.['image/svg+xml']?.slice(0, 4))).toEqual(['<svg', '<svg', '<svg', '<svg']);
-  const again = parseNotebook(json.metadata.openrft_lab);
+  const again = readNotebook(JSON.stringify(json), 'mine.ipynb');
   expect(again).toMatchObject({ title: 'Mine', cells, config: run.started.config, results: { n: 3 } });
+});
+
+test('a Jupyter notebook that the lab did not make is refused by name', () => {
+  const foreign = JSON.stringify({ nbformat: 4, nbformat_minor: 5, metadata: {}, cells: [] });
+  expect(() => readNotebook(foreign, 'other.ipynb')).toThrow('other.ipynb is a Jupyter notebook that was not made by the lab');
 });
 
 describe('the archive of everything', () => {
