@@ -7,7 +7,6 @@ import { mkdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { parseArgs } from 'node:util';
 import { InputError } from '../base/errors.ts';
 import { modelCard } from '../export/card.ts';
 import { type ModelPart, everything } from '../export/everything.ts';
@@ -24,44 +23,29 @@ import { formatBytes } from '../gpu/errors.ts';
 import type { PeftFiles } from '../model/peft.ts';
 import { readRunEvents } from '../notebook/record.ts';
 import { readBytes, readModelFolder, readText } from './models.ts';
+import { type Options, readOptions } from './options.ts';
 
-const usage = () => `Usage: lab export RECORD --as KIND --out PATH [options]
-
-Kinds
-${EXPORT_KINDS.map((kind) => `  ${kind.padEnd(12)} ${KINDS[kind].summary}`).join('\n')}
-
-Options
-  --out PATH         the file; for adapter and merged, the folder
-  --format FORMAT    of tables: ${TABLE_FORMATS.join(', ')} (default jsonl)
-  --shape SHAPE      of sft: ${SFT_SHAPES.join(', ')} (default messages)
-  --dtype DTYPE      of merged and gguf: ${EXPORT_DTYPES.join(', ')} (default f16)
-  --adapter PATH     the trained adapter, a folder or a zip; else the folder adapter beside the record, or the record's own folder
-  --model FOLDER     the base model, where it isn't the bundled one or the folder that the record names
-  --without-model    of zip: leaves the merged model and the GGUF file out
-
-Exit codes: 0 exported, 2 for what can't be given (the message says why and what to do), 1 for anything else.
-`;
+export const EXPORT_OPTIONS = {
+  as: {
+    type: 'string',
+    value: 'KIND',
+    about: `One of these:${EXPORT_KINDS.map((kind) => `\n      ${kind.padEnd(12)} ${KINDS[kind].summary}`).join('')}`,
+  },
+  out: { type: 'string', value: 'PATH', about: 'The file; for adapter and merged, the folder.' },
+  format: { type: 'string', default: 'jsonl', value: TABLE_FORMATS.join('|'), about: 'Of tables.' },
+  shape: { type: 'string', default: 'messages', value: SFT_SHAPES.join('|'), about: 'Of sft: a chat, or prompt and completion.' },
+  dtype: { type: 'string', default: 'f16', value: EXPORT_DTYPES.join('|'), about: 'Of merged and gguf.' },
+  adapter: {
+    type: 'string',
+    value: 'PATH',
+    about: 'The trained adapter, a folder or a zip; else the folder adapter beside the record, or its own.',
+  },
+  model: { type: 'string', value: 'FOLDER', about: 'The base, where it is not the bundled one or the folder that the record names.' },
+  'without-model': { type: 'boolean', default: false, about: 'Of zip: leave the merged model and the GGUF file out.' },
+} as const satisfies Options;
 
 export async function exportRun(args: readonly string[]): Promise<number> {
-  const { positionals, values } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: {
-      as: { type: 'string' },
-      out: { type: 'string' },
-      format: { type: 'string', default: 'jsonl' },
-      shape: { type: 'string', default: 'messages' },
-      dtype: { type: 'string', default: 'f16' },
-      adapter: { type: 'string' },
-      model: { type: 'string' },
-      'without-model': { type: 'boolean', default: false },
-      help: { type: 'boolean', short: 'h', default: false },
-    },
-  });
-  if (values.help) {
-    process.stdout.write(usage());
-    return 0;
-  }
+  const { positionals, values } = readOptions(args, EXPORT_OPTIONS, true);
   const [path] = positionals;
   if (path === undefined)
     throw new InputError('export needs a run record.', 'For example: lab export run.jsonl --as html --out report.html');

@@ -1,6 +1,6 @@
 /** What a run's record holds, as tables: a row for each rollout, preference pair, SFT example or metric event. */
 import { InputError } from '../base/errors.ts';
-import type { MetricEvent, RunEvent, RunStartedEvent, SampleEvent } from '../rft/events.ts';
+import type { MetricEvent, RoundEvent, RunEvent, RunStartedEvent, SampleEvent } from '../rft/events.ts';
 import { reweigh } from '../rft/reward/counterfactual.ts';
 
 /** JSON values by column. */
@@ -117,14 +117,14 @@ export function sftRows(run: RecordedRun, shape: SftShape): Row[] {
     }));
 }
 
-/** Every metric event, nested fields under dotted names; fields that an event lacks are null, so that all rows have the same columns. */
+/** Every metric event and every round of the loop, nested fields under dotted names; fields that an event lacks are null, so that all rows have the same columns. */
 export function metricRows({ events }: RecordedRun): Row[] {
-  const rows = events.filter((event) => event.type === 'metric').map(flattened);
+  const rows = events.filter((event) => event.type === 'metric' || event.type === 'round').map(flattened);
   const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))];
   return rows.map((row) => Object.fromEntries(columns.map((column) => [column, row[column] ?? null])));
 }
 
-function flattened({ type: _, ...event }: MetricEvent): Row {
+function flattened({ type: _, ...event }: MetricEvent | RoundEvent): Row {
   const flat = (name: string, value: unknown): [string, unknown][] =>
     typeof value === 'object' && value !== null && !Array.isArray(value)
       ? Object.entries(value).flatMap(([part, inner]) => flat(`${name}.${part}`, inner))
