@@ -27,7 +27,7 @@ const ROOMS = {
   },
   lab: {
     rooms: ['base', 'rft', 'notebook', 'export', 'workers'],
-    packages: ['svelte', 'uplot', 'valibot', 'comlink', 'marked', 'dompurify', 'temml', 'uqr', 'diff'],
+    packages: ['svelte', 'uplot', 'valibot', 'comlink', 'marked', 'dompurify', 'temml', 'uqr', 'diff', 'virtual:pwa-register'],
   },
 };
 

@@ -45,7 +45,7 @@ function unpacked({ name, bytes }: ChosenFile): ChosenFile[] {
         );
       },
     });
-    return Object.entries(entries).map(([path, data]) => ({ name: path, bytes: data as Bytes }));
+    return Object.entries(entries).map(([path, data]) => ({ name: path, bytes: data }));
   } catch (cause) {
     if (cause instanceof InputError) throw cause;
     throw new InputError(`${name} can't be read as a zip archive: ${(cause as Error).message}.`, 'Download or pack it again.', { cause });

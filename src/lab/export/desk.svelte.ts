@@ -20,6 +20,20 @@ export interface ForeignRun extends ExportedRun {
   readonly adapter?: AdapterExport;
 }
 
+interface Order {
+  readonly kind: ExportKind;
+  /** Of tables. */
+  readonly format: TableFormat;
+  /** Of SFT examples. */
+  readonly shape: SftShape;
+  /** Of the weights of whole models. */
+  readonly dtype: ExportDtype;
+  readonly withModels: boolean;
+  readonly opened: OpenedRun | undefined;
+  readonly source: ExportedRun | undefined;
+  readonly hasWeights: boolean;
+}
+
 interface Prepared {
   /** As it will be saved. */
   readonly name: string;
@@ -51,6 +65,12 @@ export class ExportDesk {
   readonly source = $derived.by<ExportedRun | undefined>(() => this.opened ?? this.own?.run);
   readonly hasWeights = $derived.by(() => (this.opened ? this.opened.adapter !== undefined : (this.own?.trained ?? false)));
 
+  /** All choices together. */
+  readonly order = $derived.by<Order>(() => {
+    const { kind, format, shape, dtype, withModels, opened, source, hasWeights } = this;
+    return { kind, format, shape, dtype, withModels, opened, source, hasWeights };
+  });
+
   /** Takes the run on the page as it stands: one that goes on is exported up to here. */
   take(): void {
     const { run, trained } = this.lab;
@@ -70,16 +90,15 @@ export class ExportDesk {
         : undefined;
   }
 
-  /** Finds out what the choices come to, without computing weights. */
-  async prepare(): Promise<void> {
+  /** Finds out what an order comes to, without computing weights. */
+  async prepare(order: Order): Promise<void> {
     const round = ++this.rounds;
-    const { source } = this;
     this.prepared = undefined;
     this.saved = '';
     this.problem = undefined;
-    if (!source) return;
+    if (!order.source) return;
     try {
-      const prepared = await this.make(source, true);
+      const prepared = await this.make(order, order.source, true);
       if (round === this.rounds) this.prepared = prepared;
     } catch (error) {
       if (round === this.rounds) this.problem = errorRecord(error);
@@ -87,12 +106,12 @@ export class ExportDesk {
   }
 
   async save(): Promise<void> {
-    const { source } = this;
-    if (!source || this.working) return;
+    const { order } = this;
+    if (!order.source || this.working) return;
     this.working = true;
     this.problem = undefined;
     try {
-      const { name, files } = await this.make(source, false);
+      const { name, files } = await this.make(order, order.source, false);
       const parts: Uint8Array<ArrayBuffer>[] = [];
       for await (const part of name.endsWith('.zip') ? zipParts(files) : files[0]!.parts()) parts.push(part);
       download(name, new Blob(parts, { type: name.endsWith('.zip') ? 'application/zip' : 'application/octet-stream' }));
@@ -130,23 +149,23 @@ export class ExportDesk {
     this.opened = undefined;
   }
 
-  private async make(run: ExportedRun, measure: boolean): Promise<Prepared> {
-    const { kind } = this;
-    if (kind === 'zip') return this.makeAll(run, measure);
+  private async make(order: Order, run: ExportedRun, measure: boolean): Promise<Prepared> {
+    const { kind } = order;
+    if (kind === 'zip') return this.makeAll(order, run, measure);
     if (!isModelKind(kind)) {
-      const file = await recordFile(kind, run, this);
+      const file = await recordFile(kind, run, order);
       return { name: kind === 'html' || kind === 'ipynb' ? file.name : `${runStem(run)}-${file.name}`, size: file.size, files: [file] };
     }
-    const files = await this.modelFiles(kind, run, measure);
+    const files = await this.modelFiles(kind, order, run, measure);
     const name = kind === 'gguf' ? files[0]!.name : `${runStem(run)}-${MODEL_FOLDERS[kind]}.zip`;
     return { name, size: sizeOf(files), files };
   }
 
-  private async makeAll(source: ExportedRun, measure: boolean): Promise<Prepared> {
+  private async makeAll(order: Order, source: ExportedRun, measure: boolean): Promise<Prepared> {
     const models: ModelPart[] = [];
     let run = source;
-    for (const kind of this.withModels ? (['adapter', 'merged', 'gguf'] as const) : (['adapter'] as const)) {
-      const files = await this.modelFiles(kind, run, measure).catch((error: unknown) => {
+    for (const kind of order.withModels ? (['adapter', 'merged', 'gguf'] as const) : (['adapter'] as const)) {
+      const files = await this.modelFiles(kind, order, run, measure).catch((error: unknown) => {
         // What can't be given is named in the README; anything else is a fault that the reader hears of.
         if (error instanceof LabError && error.code === 'bad-input') return { missing: `${error.message} ${error.remedy}` };
         throw error;
@@ -154,20 +173,25 @@ export class ExportDesk {
       if (kind === 'adapter' && !measure && !('missing' in files)) run = { ...run, adapter_sha256: await hashOf(files) };
       models.push({ folder: MODEL_FOLDERS[kind], what: KINDS[kind].summary, files });
     }
-    const files = await everything(run, this.format, models);
+    const files = await everything(run, order.format, models);
     return { name: `${runStem(run)}.zip`, size: sizeOf(files), files };
   }
 
   /** @throws InputError where there are no weights. */
-  private async modelFiles(kind: ModelKind, run: ExportedRun, measure: boolean): Promise<ExportFile[]> {
-    if (!this.hasWeights) {
+  private async modelFiles(
+    kind: ModelKind,
+    { opened, hasWeights, dtype }: Order,
+    run: ExportedRun,
+    measure: boolean,
+  ): Promise<ExportFile[]> {
+    if (!hasWeights) {
       throw new InputError(
-        this.opened ? 'The record holds no weights.' : 'There is no finished run whose weights are here.',
-        this.opened ? 'Open its adapter along with it.' : 'Run the experiment to its end, and export before another model is loaded.',
+        opened ? 'The record holds no weights.' : 'There is no finished run whose weights are here.',
+        opened ? 'Open its adapter along with it.' : 'Run the experiment to its end, and export before another model is loaded.',
       );
     }
-    const request = { kind, measure, dtype: this.dtype, card: await modelCard(run), fileName: `${runStem(run)}.${this.dtype}` };
-    const files = await this.lab.exportModel(request, this.opened);
+    const request = { kind, measure, dtype, card: await modelCard(run), fileName: `${runStem(run)}.${dtype}` };
+    const files = await this.lab.exportModel(request, opened);
     return files.map(({ name, size, blob }) => ({ name, size, parts: () => blobParts(blob!) }));
   }
 }
