@@ -3,8 +3,8 @@
  * trained weights are taken from `--adapter`, or from the folder `adapter` beside the record, or from the record's own folder.
  */
 import { createWriteStream, existsSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { mkdir, rename } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { InputError } from '../base/errors.ts';
@@ -55,6 +55,7 @@ export async function exportRun(args: readonly string[]): Promise<number> {
   const dtype = oneOf('--dtype', values.dtype, EXPORT_DTYPES);
   const { out } = values;
   if (out === undefined) throw new InputError('export needs a place to write to.', 'Add --out PATH.');
+  if (resolve(out) === resolve(path)) throw new InputError(`--out ${out} is the record itself.`, 'Name another file.');
 
   const text = await readText(path);
   const recorded: ExportedRun = { ...readRunEvents(text, path), record: text };
@@ -147,9 +148,11 @@ async function writeZip(out: string, files: readonly ExportFile[]): Promise<numb
   return 0;
 }
 
+/** Whole, or not at all: what fails on the way leaves an earlier file as it was. */
 async function save(path: string, parts: AsyncIterable<Bytes>): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
-  await pipeline(Readable.from(parts, { objectMode: true }), createWriteStream(path));
+  await pipeline(Readable.from(parts, { objectMode: true }), createWriteStream(`${path}.part`));
+  await rename(`${path}.part`, path);
 }
 
 const say = (path: string, size: number) => process.stdout.write(`${path}  ${formatBytes(size)}\n`);

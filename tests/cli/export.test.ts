@@ -90,6 +90,7 @@ test.each([
   [['run.jsonl'], 'needs --as'],
   [['run.jsonl', '--as', 'pdf'], '--as pdf is not known'],
   [['run.jsonl', '--as', 'html'], 'needs a place to write to'],
+  [['run.jsonl', '--as', 'rollouts', '--out', './run.jsonl'], 'is the record itself'],
   [['run.jsonl', '--as', 'rollouts', '--format', 'xlsx', '--out', 'x'], '--format xlsx'],
   [['nowhere.jsonl', '--as', 'html', '--out', 'x'], "nowhere.jsonl can't be read"],
 ])('%j is refused', async (args, says) => {
