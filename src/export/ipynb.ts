@@ -3,6 +3,7 @@
  * that computes it, and the figures as outputs. Python reads it; the computing is the lab's.
  */
 import type { Config } from '../rft/config.ts';
+import { changesOf } from '../rft/live.ts';
 import { canonicalJson } from '../notebook/json.ts';
 import { serializeNotebook } from '../notebook/schema.ts';
 import { resultsOf } from '../notebook/results.ts';
@@ -50,15 +51,16 @@ export function jupyterNotebook(run: ExportedRun): string {
 function resultsIn({ started, events }: ExportedRun) {
   const done = doneOf(events);
   const ppo = events.filter((event): event is RlMetricEvent => event.type === 'metric' && event.stage === 'ppo');
-  return done && { results: resultsOf(started, ppo, done) };
+  return done && { results: resultsOf(started, ppo, done, changesOf(events)) };
 }
 
-function headText({ started, from }: ExportedRun): string {
+function headText({ started, from, events }: ExportedRun): string {
+  const changes = changesOf(events).map(({ update, path, value }) => ` --change ${update}:${path}=${String(value)}`);
   const whence = from === undefined ? '' : ` The run was not done where this was exported: its record came from ${from}.`;
   return (
     `A run of OpenRFT Lab ${started.app_version} with seed ${started.seed}.${whence} The lab opens this file as a notebook, and the run is done again, ` +
     'headless, from the file that it then saves:\n\n' +
-    `    npm run lab -- run notebook.openrft.json --seed ${started.seed} --out run.jsonl\n`
+    `    npm run lab -- run notebook.openrft.json --seed ${started.seed}${changes.join('')} --out run.jsonl\n`
   );
 }
 

@@ -1,6 +1,7 @@
 /** Where an export comes from: what a reader needs to judge it, and to run it again. */
 import { loraText } from './text.ts';
 import { type DoneEvent, type RunEvent, STAGES } from '../rft/events.ts';
+import { changesOf } from '../rft/live.ts';
 import { adapterText, settingsDigest } from '../notebook/results.ts';
 import type { Cell } from '../notebook/schema.ts';
 import type { RecordedRun } from './rows.ts';
@@ -43,7 +44,7 @@ export async function provenance(run: ExportedRun): Promise<(readonly [label: st
     ['Training questions', `${dataset.train.questions}, SHA-256 ${dataset.train.sha256}`],
     ['Test questions', `${dataset.test.questions}, SHA-256 ${dataset.test.sha256}`],
     ['Seed', String(started.seed)],
-    ['Digest of the settings', settingsDigest(config)],
+    ['Digest of the settings', settingsDigest(config, changesOf(events))],
     ['Computed on', adapterText(policy)],
     ['Record', `${events.length} events, SHA-256 ${await sha256Hex(new TextEncoder().encode(record))}`],
     ...(adapter_sha256 === undefined ? [] : [['adapter_model.safetensors', `SHA-256 ${adapter_sha256}`] as const]),

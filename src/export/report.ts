@@ -1,6 +1,7 @@
 /** A run as one HTML page that opens from the disk, without a network and without a script. */
 import { configDifferences } from '../rft/config.ts';
 import type { DoneEvent } from '../rft/events.ts';
+import { changesOf } from '../rft/live.ts';
 import { canonicalJson } from '../notebook/json.ts';
 import { chartSvg, chartText, chartsOf } from './charts.ts';
 import { type ExportedRun, doneOf, provenance, questionsOf, titleOf } from './provenance.ts';
@@ -14,6 +15,7 @@ export async function reportHtml(run: ExportedRun): Promise<string> {
   const done = doneOf(events);
   const warnings = events.filter((event) => event.type === 'warning');
   const charts = chartsOf(events);
+  const changes = changesOf(events);
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -35,6 +37,7 @@ ${done ? accuracy(done) : '<p class="warning">The run was not finished, so there
 ${charts.length === 0 ? '' : `<section><h2>Training</h2><div class="charts">${charts.map((chart) => `<figure>${chartSvg(chart)}<figcaption class="soft">${escaped(chartText(chart))}</figcaption></figure>`).join('\n')}</div></section>`}
 ${warnings.length === 0 ? '' : `<section><h2>Warnings</h2><ul>${warnings.map(({ message, remedy }) => `<li>${escaped(message)} ${escaped(remedy)}</li>`).join('')}</ul></section>`}
 ${responses(run)}
+${changes.length === 0 ? '' : `<section><h2>Changed while it ran</h2><ul>${changes.map(({ update, path, value }) => `<li>${escaped(`${path} is ${String(value)} from update ${update} on.`)}</li>`).join('')}</ul></section>`}
 <section><h2>Settings</h2>
 <p>What differs from the defaults:</p>
 <pre tabindex="0">${escaped(canonicalJson(configDifferences(started.config), 1))}</pre>

@@ -1,6 +1,7 @@
 /** What a run's record holds, as tables: a row for each rollout, preference pair, SFT example or metric event. */
 import { InputError } from '../base/errors.ts';
 import type { MetricEvent, RoundEvent, RunEvent, RunStartedEvent, SampleEvent } from '../rft/events.ts';
+import { type ScheduledChange, changesOf, withChanges } from '../rft/live.ts';
 import { reweigh } from '../rft/reward/counterfactual.ts';
 
 /** JSON values by column. */
@@ -57,9 +58,13 @@ export function rolloutRows(run: RecordedRun): Row[] {
   }));
 }
 
-/** What an RL rollout earned: alpha of its outcome and the rest of its steps (paper, section 2.3.2), without terms of form. */
-function earned(sample: SampleEvent, { config: { ppo, prm } }: RunStartedEvent): number {
+/**
+ * What an RL rollout earned, under the settings in force at its update: alpha of its outcome and the rest of its steps (paper, section
+ * 2.3.2), without terms of form.
+ */
+function earned(sample: SampleEvent, { config }: RunStartedEvent, changes: readonly ScheduledChange[]): number {
   if (!sample.step_scores) return sample.reward;
+  const { ppo, prm } = withChanges(config, changes.filter(({ update }) => update <= sample.update!)); // prettier-ignore
   return reweigh(sample, { alpha: ppo.alpha, aggregation: prm.aggregation, temperature: prm.temperature }).reward;
 }
 
@@ -68,6 +73,7 @@ function earned(sample: SampleEvent, { config: { ppo, prm } }: RunStartedEvent):
  * where their rewards differ; the first of equals.
  */
 export function preferenceRows(run: RecordedRun): Row[] {
+  const changes = changesOf(run.events);
   const groups = new Map<string, PromptedSample[]>();
   for (const sample of promptedSamples(run)) {
     if (sample.stage !== 'ppo') continue;
@@ -75,7 +81,7 @@ export function preferenceRows(run: RecordedRun): Row[] {
     groups.set(key, [...(groups.get(key) ?? []), sample]);
   }
   return [...groups.values()].flatMap((group): Row[] => {
-    const scored = group.map((sample) => ({ sample, score: earned(sample, run.started) }));
+    const scored = group.map((sample) => ({ sample, score: earned(sample, run.started, changes) }));
     const chosen = scored.reduce((a, b) => (b.score > a.score ? b : a));
     const rejected = scored.reduce((a, b) => (b.score < a.score ? b : a));
     if (chosen.score === rejected.score) return [];

@@ -374,7 +374,10 @@ export class Lab {
 
   /** The run on show has ended, and the model that it trained is still in the worker. */
   readonly trained = $derived(
-    this.status === 'done' && !this.run.reopened && this.policy?.model === this.run.view.started?.config.model && this.loadedFiles === this.ranFiles,
+    this.status === 'done' &&
+      !this.run.reopened &&
+      this.policy?.model === this.run.view.started?.config.model &&
+      this.loadedFiles === this.ranFiles,
   );
 
   /** The trained model as files, or an adapter that was opened on the model of its run. */
@@ -405,7 +408,8 @@ export class Lab {
       const config = this.config!;
       const checkpoint = how.resume ? this.client.checkpoint : undefined;
       if (checkpoint) this.run.rewind();
-      else this.run = new RunState(this.current && { notebook: this.current.title, config: this.current.config, cells: this.current.cells });
+      else
+        this.run = new RunState(this.current && { notebook: this.current.title, config: this.current.config, cells: this.current.cells });
       const [train, test] = await Promise.all([this.questions(config, 'train'), this.questions(config, 'test')]);
       this.ranFiles = this.files;
       await this.loadModel(config);

@@ -13,6 +13,7 @@ import { zipParts } from '../../src/export/zip.ts';
 import type { PeftFiles } from '../../src/model/peft.ts';
 import { readNotebook } from '../../src/notebook/schema.ts';
 import type { SampleEvent } from '../../src/rft/events.ts';
+import { setPaths } from '../../src/rft/config.ts';
 import { importQuestions } from '../../src/rft/import/import.ts';
 import { picoFiles } from '../model/pico.ts';
 import { shortRun } from './run.ts';
@@ -82,9 +83,12 @@ describe('tables', () => {
         ? { ...event, step_scores: [{ step: 's', token: 1, score: scores[event.sample]! }] }
         : event,
     );
-    const config = { ...run.started.config, ppo: { ...run.started.config.ppo, alpha: 0.5 } };
+    const config = setPaths(run.started.config, [['prm.model', 'prm'], ['ppo.alpha', 0.5]]); // prettier-ignore
     const [pair] = preferenceRows({ started: { ...run.started, config }, events });
     expect(pair).toMatchObject({ chosen: 'a', rejected: 'b', score_chosen: 0.45, score_rejected: 0.1 });
+    const change = { type: 'config_changed', stage: 'ppo', update: 1, path: 'ppo.alpha', from: 0.5, to: 0 } as const;
+    const [changed] = preferenceRows({ started: { ...run.started, config }, events: [change, ...events] });
+    expect(changed).toMatchObject({ score_chosen: 0.9, score_rejected: 0.2 });
   });
 
   test('what a record has none of is refused with the remedy', async () => {

@@ -29,7 +29,7 @@ interface Order {
   /** Of the weights of whole models. */
   readonly dtype: ExportDtype;
   readonly withModels: boolean;
-  readonly opened: OpenedRun | undefined;
+  readonly opened: ForeignRun | undefined;
   readonly source: ExportedRun | undefined;
   readonly hasWeights: boolean;
 }
