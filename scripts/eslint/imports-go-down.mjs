@@ -15,17 +15,19 @@ const ROOMS = {
   rft: { rooms: ['base'], packages: ['valibot', 'papaparse', 'hyparquet', 'hyparquet-compressors'] },
   // fflate and not the platform's streams: synchronous, the same bytes everywhere, and it can be stopped within a slice.
   notebook: { rooms: ['base', 'rft'], packages: ['valibot', 'fflate', 'idb'] },
+  // Writers of formats are libraries' work; hyparquet-writer is loaded when a Parquet file is asked for.
+  export: { rooms: ['base', 'nn', 'model', 'rft', 'notebook'], packages: ['fflate', 'papaparse', 'hyparquet', 'hyparquet-writer'] },
   workers: {
-    rooms: ['base', 'gpu', 'nn', 'model', 'rft', 'notebook'],
+    rooms: ['base', 'gpu', 'nn', 'model', 'rft', 'notebook', 'export'],
     packages: ['comlink', 'valibot', '@xenova/transformers', 'onnxruntime-web'],
   },
   cli: {
-    rooms: ['base', 'gpu', 'nn', 'model', 'rft', 'notebook', 'workers', 'scripts', 'bench'],
+    rooms: ['base', 'gpu', 'nn', 'model', 'rft', 'notebook', 'export', 'workers', 'scripts', 'bench'],
     packages: ['node', 'valibot', 'webgpu', 'onnxruntime-web', 'nanotar'],
   },
   lab: {
-    rooms: ['base', 'rft', 'notebook', 'workers'],
-    packages: ['svelte', 'uplot', 'valibot', 'comlink', 'marked', 'dompurify', 'temml', 'uqr', 'diff'],
+    rooms: ['base', 'rft', 'notebook', 'export', 'workers'],
+    packages: ['svelte', 'uplot', 'valibot', 'comlink', 'marked', 'dompurify', 'temml', 'uqr', 'diff', 'virtual:pwa-register'],
   },
 };
 

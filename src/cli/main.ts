@@ -7,6 +7,7 @@ import { BENCH_OPTIONS, bench } from './bench.ts';
 import { DISTILL_OPTIONS, distill } from './distill/distill.ts';
 import { DISTILLED } from './distill/recipes.ts';
 import { EVAL_OPTIONS, evaluateModel } from './eval.ts';
+import { EXPORT_OPTIONS, exportRun } from './export.ts';
 import { FUZZ_OPTIONS, fuzzLinks } from './fuzz-links.ts';
 import { GRADE_OPTIONS, grade } from './grade.ts';
 import { INSPECT_OPTIONS, inspect } from './inspect.ts';
@@ -27,6 +28,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   run: { summary: 'Run a notebook; its events come out as JSON lines.', takes: 'NOTEBOOK', options: RUN_OPTIONS, run },
   verify: { summary: 'Replay the run of a record and compare.', takes: 'run.jsonl', options: VERIFY_OPTIONS, run: verify },
   eval: { summary: 'Accuracy of a model on the test questions, as JSON.', options: EVAL_OPTIONS, run: evaluateModel },
+  export: { summary: 'A run in the formats of other tools.', takes: 'run.jsonl', options: EXPORT_OPTIONS, run: exportRun },
   ablate: { summary: 'The paper’s table, or a sweep, from one config.', options: ABLATE_OPTIONS, run: ablate },
   inspect: { summary: 'What a file of questions holds and what is wrong with it.', takes: 'FILE', options: INSPECT_OPTIONS, run: inspect },
   grade: { summary: 'Try a grader on a response, or on bad ones.', options: GRADE_OPTIONS, run: grade },

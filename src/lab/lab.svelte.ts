@@ -15,16 +15,18 @@ import type {
   Backend,
   DataFile,
   DeviceReport,
+  ExportedFile,
   LoadingMessage,
   ModelDescription,
+  ModelExportRequest,
   ModelRequest,
   PolicyInfo,
   WorkerMessage,
 } from '../workers/protocol.ts';
 import { inlineDataset } from '../notebook/inline.ts';
 import { type Notebook, parseNotebook } from '../notebook/schema.ts';
-import { zip } from './zip.ts';
 import { download } from './download.ts';
+import type { ForeignRun } from './export/desk.svelte.ts';
 import { fetchText } from './fetch.ts';
 import { bytes, duration } from './format.ts';
 import { KeptRuns, type OpenedRun } from './kept-runs.svelte.ts';
@@ -370,15 +372,23 @@ export class Lab {
     );
   }
 
-  async downloadAdapter(): Promise<void> {
-    await this.guard(async () => {
-      const files = await this.client.exportAdapter();
-      const entries = Object.entries<string | Uint8Array>({ ...files }).map(([name, data]) => ({
-        name,
-        data: typeof data === 'string' ? new TextEncoder().encode(data) : data,
-      }));
-      download('openrft-adapter.zip', new Blob([zip(entries)], { type: 'application/zip' }));
-    });
+  /** The run on show has ended, and the model that it trained is still in the worker. */
+  readonly trained = $derived(
+    this.status === 'done' &&
+      !this.run.reopened &&
+      this.policy?.model === this.run.view.started?.config.model &&
+      this.loadedFiles === this.ranFiles,
+  );
+
+  /** The trained model as files, or an adapter that was opened on the model of its run. */
+  exportModel(request: Omit<ModelExportRequest, 'opened'>, opened?: ForeignRun): Promise<ExportedFile[]> {
+    if (!opened?.adapter) return this.client.exportModel(request);
+    const { started, adapter } = opened;
+    const { model: name } = started.config;
+    const { own } = this.models;
+    const files = own?.name === name ? own.files : undefined;
+    const model = { name, backend: this.backend, base: this.base, ...(files && { files }) };
+    return this.client.exportModel({ ...request, opened: { model, started, adapter } });
   }
 
   private start(how: { readonly resume: boolean; readonly stepwise: boolean }): Promise<void> {
@@ -398,7 +408,8 @@ export class Lab {
       const config = this.config!;
       const checkpoint = how.resume ? this.client.checkpoint : undefined;
       if (checkpoint) this.run.rewind();
-      else this.run = new RunState(this.current && { notebook: this.current.title, config: this.current.config });
+      else
+        this.run = new RunState(this.current && { notebook: this.current.title, config: this.current.config, cells: this.current.cells });
       const [train, test] = await Promise.all([this.questions(config, 'train'), this.questions(config, 'test')]);
       this.ranFiles = this.files;
       await this.loadModel(config);

@@ -4,6 +4,7 @@ import type { ProgressEvent, RunEvent } from '../rft/events.ts';
 import type { ScheduledChange } from '../rft/live.ts';
 import { type Progress, ProgressMeter } from './progress.ts';
 import { RunRecord } from '../notebook/run-record.ts';
+import type { Cell } from '../notebook/schema.ts';
 import { emptyView, foldEvents, type RunView } from './view.ts';
 
 /** What a run was started as. */
@@ -12,6 +13,8 @@ export interface RunOrigin {
   readonly notebook: string;
   /** As the notebook has it. */
   readonly config: Config;
+  /** Its text and stages, which go along with what is exported. */
+  readonly cells?: readonly Cell[];
 }
 
 /** A kept run on show again. */

@@ -66,12 +66,15 @@ interface Slot {
   readonly out: number;
 }
 
+/** The module that a target is in a layer: its weight is `${module}.weight`. */
+export const targetModule = (layer: number | string, target: PeftTarget): string => `model.layers.${layer}.${PARENT[target]}.${target}`;
+
 /** Where an adapter with these targets acts in a model, layer by layer. */
 function slots(model: ModelConfig, targets: readonly PeftTarget[]): Slot[] {
   const shapes = new Map(expectedTensors(model).map(({ name, shape }) => [name, shape]));
   return Array.from({ length: model.num_hidden_layers }, (_, layer) =>
     targets.map((target) => {
-      const module = `model.layers.${layer}.${PARENT[target]}.${target}`;
+      const module = targetModule(layer, target);
       const [out, width] = shapes.get(`${module}.weight`) as [number, number];
       return { key: `${layer}.${target}`, module, in: width, out };
     }),

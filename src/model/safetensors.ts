@@ -163,43 +163,69 @@ const broken = (label: string, what: string, cause?: unknown): InputError =>
 const cutOff = (label: string, has: number, needs: number): InputError =>
   new InputError(`${label} is cut off at ${has} of ${needs} bytes.`, 'Download it again.');
 
+/** The order of a file's tensors, so that the same input gives the same bytes. */
+export const inFileOrder = <T extends { readonly name: string }>(tensors: Iterable<T>): T[] =>
+  [...tensors].sort(({ name: x }, { name: y }) => (x < y ? -1 : 1));
+
 /**
- * Writes a file of weights: tensors sorted by name, the header padded with spaces to 8 bytes. The same input gives the same
- * bytes, and in F32 they are the bytes that the reference implementation writes. F16 rounds to nearest even and throws
- * InputError for a finite value that no half can hold.
+ * What stands before the tensors of a file: the header's length and the header, padded with spaces to 8 bytes.
+ * @param tensors in the order of `inFileOrder`, all of one dtype.
  */
-export function writeSafetensors(
-  tensors: Iterable<readonly [name: string, tensor: WeightTensor]>,
-  options: { dtype: 'F32' | 'F16'; metadata?: Readonly<Record<string, string>> },
-): Uint8Array {
-  const { dtype, metadata } = options;
-  const sorted = [...tensors].sort(([x], [y]) => (x < y ? -1 : 1));
+export function safetensorsHead(
+  tensors: readonly { readonly name: string; readonly shape: readonly number[] }[],
+  { dtype, metadata }: WriteOptions,
+): Uint8Array<ArrayBuffer> {
   // Entries and not an object: an object would put a name like "0" first.
   const entries: [string, unknown][] = metadata ? [['__metadata__', metadata]] : [];
   let end = 0;
-  for (const [i, [name, { shape, data }]] of sorted.entries()) {
-    if (name === '__metadata__' || name === sorted[i - 1]?.[0]) throw new RangeError(`Two tensors would be called ${name}`);
-    if (data.length !== elements(shape)) {
-      throw new RangeError(`Tensor ${name} of shape [${shape.join(', ')}] was given ${data.length} values`);
-    }
+  for (const [i, { name, shape }] of tensors.entries()) {
+    if (name === '__metadata__' || name === tensors[i - 1]?.name) throw new RangeError(`Two tensors would be called ${name}`);
     const begin = end;
-    end += data.length * DTYPE_BYTES[dtype];
+    end += elements(shape) * DTYPE_BYTES[dtype];
     entries.push([name, { dtype, shape, data_offsets: [begin, end] }]);
   }
   const json = `{${entries.map(([name, entry]) => `${JSON.stringify(name)}:${JSON.stringify(entry)}`).join(',')}}`;
   let header = new TextEncoder().encode(json);
   header = new TextEncoder().encode(json + ' '.repeat(-header.length & 7));
+  const head = new Uint8Array(8 + header.length);
+  new DataView(head.buffer).setBigUint64(0, BigInt(header.length), true);
+  head.set(header, 8);
+  return head;
+}
 
-  const file = new Uint8Array(8 + header.length + end);
-  new DataView(file.buffer).setBigUint64(0, BigInt(header.length), true);
-  file.set(header, 8);
-  let at = 8 + header.length;
-  for (const [name, { data }] of sorted) {
-    const values = dtype === 'F32' ? data : halves(name, data);
-    file.set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength), at);
-    at += values.byteLength;
+export interface WriteOptions {
+  readonly dtype: 'F32' | 'F16';
+  readonly metadata?: Readonly<Record<string, string>>;
+}
+
+/**
+ * Writes a file of weights: tensors sorted by name, the header padded with spaces to 8 bytes. The same input gives the same
+ * bytes, and in F32 they are the bytes that the reference implementation writes. F16 rounds to nearest even and throws
+ * InputError for a finite value that no half can hold.
+ */
+export function writeSafetensors(tensors: Iterable<readonly [name: string, tensor: WeightTensor]>, options: WriteOptions): Uint8Array {
+  const sorted = inFileOrder(Array.from(tensors, ([name, { shape, data }]) => ({ name, shape, data })));
+  const head = safetensorsHead(sorted, options);
+  for (const { name, shape, data } of sorted) {
+    if (data.length !== elements(shape)) {
+      throw new RangeError(`Tensor ${name} of shape [${shape.join(', ')}] was given ${data.length} values`);
+    }
+  }
+  const file = new Uint8Array(sorted.reduce((size, { data }) => size + data.length * DTYPE_BYTES[options.dtype], head.length));
+  file.set(head);
+  let at = head.length;
+  for (const { name, data } of sorted) {
+    const bytes = tensorBytes(name, data, options.dtype);
+    file.set(bytes, at);
+    at += bytes.length;
   }
   return file;
+}
+
+/** The values as a file holds them; F16 rounds to nearest even. Throws InputError for a finite value that no half can hold. */
+export function tensorBytes(name: string, data: Float32Array, dtype: 'F32' | 'F16'): Uint8Array {
+  const values = dtype === 'F32' ? data : halves(name, data);
+  return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
 }
 
 function halves(name: string, data: Float32Array): Uint16Array {

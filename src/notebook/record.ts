@@ -13,6 +13,9 @@ export interface RunRecordFile {
   readonly events: readonly RunEvent[];
 }
 
+/** A record whose run may have been broken off: everything but its end. */
+export type RunEventsFile = Omit<RunRecordFile, 'done'>;
+
 /**
  * The events of a record, of a run that ended or of one that was stopped.
  * @param name stands in the messages.
@@ -26,19 +29,25 @@ export function readEvents(text: string, name: string): readonly RunEvent[] {
 
 /**
  * @param name stands in the messages.
- * @throws InputError naming the line for what is no event, for settings that this lab doesn't have, and for a run that did not end.
+ * @throws InputError naming the line for what is no event, and for settings that this lab doesn't have.
  */
-export function readRecord(text: string, name: string): RunRecordFile {
+export function readRunEvents(text: string, name: string): RunEventsFile {
   const events = readEvents(text, name);
   const [started] = events;
-  const done = events.at(-1);
   if (started?.type !== 'run')
     throw new InputError(`${name} does not begin with the event "run".`, 'Choose a whole run record of the lab.');
+  const { config: recorded } = started as { config: unknown };
+  return { started: { ...started, config: resolveConfig(recorded) }, events };
+}
+
+/** The same of a finished run. @throws InputError for one that did not end, too. */
+export function readRecord(text: string, name: string): RunRecordFile {
+  const file = readRunEvents(text, name);
+  const done = file.events.at(-1);
   if (done?.type !== 'done') {
     throw new InputError(`${name} does not end with the event "done": its run was not finished.`, 'Choose the record of a finished run.');
   }
-  const { config: recorded } = started as { config: unknown };
-  return { started: { ...started, config: resolveConfig(recorded) }, done, events };
+  return { ...file, done };
 }
 
 function parseEvent(line: string, where: string): RunEvent {

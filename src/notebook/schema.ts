@@ -127,5 +127,17 @@ export const notebookText = (notebook: Notebook): string => canonicalJson(serial
 /** The same, laid out to be read. */
 export const notebookFile = (notebook: Notebook): string => `${canonicalJson(serializeNotebook(notebook), 1)}\n`;
 
-/** @param what stands in the messages. @throws InputError for what is no notebook. */
-export const readNotebook = (text: string, what: string): Notebook => parseNotebook(readJson(text.replace(/^\uFEFF/, ''), what));
+/**
+ * A notebook's file, or the Jupyter notebook that the lab made of one, which holds it in its metadata.
+ * @param what stands in the messages. @throws InputError for what is no notebook.
+ */
+export function readNotebook(text: string, what: string): Notebook {
+  const json = readJson(text.replace(/^\uFEFF/, ''), what);
+  if (typeof json !== 'object' || json === null || !('nbformat' in json)) return parseNotebook(json);
+  const { openrft_lab: inside } = ('metadata' in json ? json.metadata : {}) as { openrft_lab?: unknown };
+  if (inside !== undefined) return parseNotebook(inside);
+  throw new InputError(
+    `${what} is a Jupyter notebook that was not made by the lab.`,
+    'Choose one that the lab exported, or a notebook of the lab.',
+  );
+}

@@ -9,11 +9,12 @@ import type { Interval } from '../rft/statistics.ts';
 import { type Answer, unwrap } from './answer.ts';
 import { type Connection, openConnection, openPort } from './connection.ts';
 import type {
-  AdapterExport,
   CheckpointMessage,
   DescribeRequest,
   DeviceReport,
+  ExportedFile,
   ModelDescription,
+  ModelExportRequest,
   ModelRequest,
   PolicyInfo,
   RunEnd,
@@ -167,8 +168,8 @@ export class TrainerClient {
     return hard;
   }
 
-  exportAdapter(): Promise<AdapterExport> {
-    return this.ask((api) => api.exportAdapter());
+  exportModel(request: ModelExportRequest): Promise<ExportedFile[]> {
+    return this.ask((api) => api.exportModel(request));
   }
 
   loseDevice(): void {

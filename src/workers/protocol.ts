@@ -3,9 +3,11 @@
  * goes on over a port of its own. Both sides are typed here, and every message of a run carries the number of that run.
  */
 import type { AdapterDescription } from '../gpu/device.ts';
+import type { ModelKind } from '../export/kinds.ts';
+import type { ModelOptions } from '../export/model-files.ts';
 import type { MemoryEstimate } from '../model/memory.ts';
 import type { Config } from '../rft/config.ts';
-import type { ProgressEvent, RunEvent, Stage } from '../rft/events.ts';
+import type { ProgressEvent, RunEvent, RunStartedEvent, Stage } from '../rft/events.ts';
 import type { ScheduledChange, SettingChange } from '../rft/live.ts';
 import type { AdapterExport, PolicyInfo } from '../rft/policy.ts';
 import type { Question } from '../rft/dataset.ts';
@@ -75,6 +77,22 @@ export interface VanillaRequest {
   readonly max_new_tokens: number;
 }
 
+export interface ModelExportRequest extends ModelOptions {
+  readonly kind: ModelKind;
+  /** Only names and sizes, and nothing is computed. */
+  readonly measure: boolean;
+  /** An adapter of the reader's own on this base; left out, the one that was trained. */
+  readonly opened?: { readonly model: ModelRequest; readonly started: RunStartedEvent; readonly adapter: AdapterExport };
+}
+
+export interface ExportedFile {
+  readonly name: string;
+  /** Bytes. */
+  readonly size: number;
+  /** Left out where sizes alone were asked for. */
+  readonly blob?: Blob;
+}
+
 export type RunEnd = 'done' | 'stopped';
 
 export interface TrainerApi {
@@ -99,7 +117,8 @@ export interface TrainerApi {
   change(changes: readonly SettingChange[]): Promise<Answer<number>>;
   /** Ends the run, the embedding or the answering that goes on. */
   stop(): void;
-  exportAdapter(): Promise<Answer<AdapterExport>>;
+  /** The trained adapter, or the one that is handed over, as files of that kind. */
+  exportModel(request: ModelExportRequest): Promise<Answer<ExportedFile[]>>;
   /** For tests: the device goes away as it does when a driver resets. */
   loseDevice(): void;
 }

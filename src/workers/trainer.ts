@@ -1,7 +1,8 @@
 /** The training worker's side of the protocol: the device, the model and the run live here and nowhere else. */
-import { transfer } from 'comlink';
 import { InputError, LabError } from '../base/errors.ts';
 import { Seed } from '../base/random.ts';
+import type { Bytes } from '../export/file.ts';
+import { type TrainedModel, checkAdapter, modelFiles } from '../export/model-files.ts';
 import { Gpu } from '../gpu/device.ts';
 import { parameterCount } from '../model/config.ts';
 import type { EngineOptions } from '../model/engine.ts';
@@ -28,7 +29,9 @@ import type {
   AdapterExport,
   DescribeRequest,
   DeviceReport,
+  ExportedFile,
   ModelDescription,
+  ModelExportRequest,
   ModelRequest,
   PolicyInfo,
   RunEnd,
@@ -225,16 +228,32 @@ export class Trainer implements TrainerApi {
     this.aside?.stop.abort();
   }
 
-  async exportAdapter(): Promise<Answer<AdapterExport>> {
-    const result = await answer(() => {
-      if (this.policy) return this.policy.exportAdapter();
-      throw new LabError('no-adapter', 'There is no trained adapter to export.', 'Run the experiment, or resume it, and export again.');
+  exportModel({ kind, measure, opened, ...options }: ModelExportRequest): Promise<Answer<ExportedFile[]>> {
+    return answer(async () => {
+      const files = await modelFiles(kind, opened ? await this.openedModel(opened) : await this.trainedModel(), options);
+      if (measure) return files.map(({ name, size }) => ({ name, size }));
+      const exported: ExportedFile[] = [];
+      for (const { name, size, parts } of files) exported.push({ name, size, blob: new Blob(await collected(parts())) });
+      return exported;
     });
-    return 'value' in result ? transfer(result, [result.value['adapter_model.safetensors'].buffer]) : result;
   }
 
   loseDevice(): void {
     this.tap.loseDevice();
+  }
+
+  private async trainedModel(): Promise<TrainedModel> {
+    const { policy, model } = this;
+    if (policy && model) return { name: model.request.name, folder: model.folder, adapter: await policy.exportAdapter() };
+    throw new LabError('no-adapter', 'There is no trained adapter to export.', 'Run the experiment, or resume it, and export again.');
+  }
+
+  /** @throws InputError for an adapter that is not of that run and base. */
+  private async openedModel({ model, started, adapter }: NonNullable<ModelExportRequest['opened']>): Promise<TrainedModel> {
+    const folder = model.files ? folderOfFiles(model.files) : await fetchModel(model, this.downloads, (message) => this.post(message));
+    const trained = { name: model.name, folder, adapter };
+    await checkAdapter(started, trained);
+    return trained;
   }
 
   /** One at a time: whoever asks for a model that another one is waiting for finds it here. */
@@ -317,6 +336,13 @@ export class Trainer implements TrainerApi {
   private post(message: WorkerMessage, transferred: Transferable[] = []): void {
     this.port?.postMessage(message, transferred);
   }
+}
+
+/** A Blob keeps its parts where the browser likes, on the disk if they are many. */
+async function collected(parts: AsyncIterable<Bytes>): Promise<Bytes[]> {
+  const all: Bytes[] = [];
+  for await (const part of parts) all.push(part);
+  return all;
 }
 
 const takenByRun = () => new LabError('busy', 'The model is taken by a run.', 'Wait until the run has ended, or stop it.');

@@ -70,9 +70,15 @@ test('a run goes from the untouched model to the comparison, and its adapter com
   unbroken = trial.lines;
   expect(trial.record.events.at(-1)?.type).toBe('done');
   expect(trial.record.events.filter(isPpo)).toHaveLength(config.ppo.updates);
-  const adapter = await trial.client.exportAdapter();
-  expect(JSON.parse(adapter['adapter_config.json'])).toMatchObject({ r: config.lora.rank });
-  expect(adapter['adapter_model.safetensors'].byteLength).toBeGreaterThan(1000);
+  const request = { kind: 'adapter', dtype: 'f16', card: '', fileName: '' } as const;
+  const [settings, weights] = await trial.client.exportModel({ ...request, measure: false });
+  expect([settings?.name, weights?.name]).toEqual(['adapter_config.json', 'adapter_model.safetensors']);
+  expect(JSON.parse(await settings!.blob!.text())).toMatchObject({ r: config.lora.rank });
+  expect(weights!.blob!.size).toBe(weights!.size);
+  expect(weights!.size).toBeGreaterThan(1000);
+  expect(await trial.client.exportModel({ ...request, measure: true })).toEqual(
+    [settings!, weights!].map(({ name, size }) => ({ name, size })),
+  );
 });
 
 test('stepping changes no byte', async () => {

@@ -60,9 +60,6 @@ test('one button runs the method and shows accuracy before and after', async () 
   const record = (await save(page, 'Run record')).toString().trimEnd().split('\n').map((line) => JSON.parse(line) as RunEvent); // prettier-ignore
   expect([record[0]?.type, record.at(-1)?.type]).toEqual(['run', 'done']);
   expect(record.filter((event) => event.type === 'metric' && event.stage === 'ppo')).toHaveLength(2);
-  const adapter = (await save(page, 'Trained adapter')).toString('latin1');
-  expect(adapter).toContain('adapter_config.json');
-  expect(adapter).toContain('adapter_model.safetensors');
   expect(complaints).toEqual([]);
   expect(strangers).toEqual([]);
 }, 120_000);
