@@ -43,7 +43,19 @@ export type Device =
 
 export type Status = 'idle' | 'loading' | 'running' | 'pausing' | 'paused' | 'stopping' | 'stopped' | 'done' | 'failed';
 
-export const NOTEBOOKS = { quickstart: 'Quickstart', smoke: 'Smoke run (short)' } as const;
+/** Those that the lab brings along, in public/notebooks, in the order of a first tour. */
+export const NOTEBOOKS = {
+  quickstart: 'Quickstart',
+  smoke: 'Smoke run (short)',
+  table1: 'Table 1',
+  'prm-in-the-loop': 'The reward model in the loop',
+  'failure-prompt-mismatch': 'Failure: prompts that differ',
+  'failure-reward-for-nothing': 'Failure: a reward for nothing',
+  'failure-wrong-keys': 'Failure: wrong keys',
+  'failure-shortcut': 'Failure: a shortcut',
+  'failure-foreign-teacher': 'Failure: a teacher that takes other steps',
+  'failure-prm-separator': 'Failure: steps cut at the wrong place',
+} as const;
 export type NotebookName = keyof typeof NOTEBOOKS;
 
 /** A reader's questions in place of a bundled task's. */
@@ -77,6 +89,7 @@ export class Lab {
   readonly retrieval = new Retrieval(this);
   readonly kept = new KeptRuns();
   private notebooks = $state.raw<Partial<Record<NotebookName, Notebook>>>({});
+  private readonly arriving: Partial<Record<NotebookName, Promise<string>>> = {};
   /** The reader's notebook, in place of a bundled one. */
   private document = $state.raw<Notebook | undefined>();
   private overrides = $state.raw<readonly (readonly [path: string, value: string])[]>([]);
@@ -100,7 +113,7 @@ export class Lab {
     this.models = new Models(base, (picked) => this.describeModel(picked));
     void this.guard(() => this.readQuery(query));
     void this.openDevice();
-    void this.loadNotebooks();
+    void this.loadNotebook();
     void this.kept.refresh();
   }
 
@@ -274,6 +287,7 @@ export class Lab {
     this.document = undefined;
     this.notebook = notebook;
     this.seed = undefined;
+    void this.loadNotebook();
     void this.models.readAgain();
   }
 
@@ -491,24 +505,28 @@ export class Lab {
     }
   }
 
-  private async loadNotebooks(): Promise<void> {
+  /** Fetches the chosen notebook, where it is neither here nor on its way. */
+  private async loadNotebook(): Promise<void> {
+    const name = this.notebook;
+    if (this.notebooks[name]) return;
+    const arriving = (this.arriving[name] ??= fetchText(`notebooks/${name}.json`, this.base));
     await this.guard(async () => {
-      const names = Object.keys(NOTEBOOKS) as NotebookName[];
-      const loaded = await Promise.all(
-        names.map(async (name) => [name, parseNotebook(JSON.parse(await fetchText(`notebooks/${name}.json`, this.base)))] as const),
-      );
-      this.notebooks = Object.fromEntries(loaded);
-      // Settings of the address are checked against a notebook, as some exclude each other.
-      const { overrides } = this;
-      this.overrides = [];
-      const { config } = this.notebooks[this.notebook]!;
-      setPaths(config, overrides);
-      this.overrides = overrides;
+      try {
+        const loaded = parseNotebook(JSON.parse(await arriving));
+        // Settings of the address are checked against a notebook, as some exclude each other.
+        const { overrides } = this;
+        this.overrides = [];
+        this.notebooks = { ...this.notebooks, [name]: loaded };
+        setPaths(loaded.config, overrides);
+        this.overrides = overrides;
+      } finally {
+        delete this.arriving[name];
+      }
     });
   }
 
   private async notebookArrived(): Promise<Config> {
-    await this.loadNotebooks();
+    await this.loadNotebook();
     if (this.config) return this.config;
     throw new LabError('network', 'The notebook could not be fetched.', 'Check the connection and try again.');
   }
