@@ -89,7 +89,7 @@ export class Lab {
   readonly retrieval = new Retrieval(this);
   readonly kept = new KeptRuns();
   private notebooks = $state.raw<Partial<Record<NotebookName, Notebook>>>({});
-  private readonly arriving: Partial<Record<NotebookName, Promise<string>>> = {};
+  private readonly arriving = new Map<NotebookName, Promise<string>>();
   /** The reader's notebook, in place of a bundled one. */
   private document = $state.raw<Notebook | undefined>();
   private overrides = $state.raw<readonly (readonly [path: string, value: string])[]>([]);
@@ -509,7 +509,8 @@ export class Lab {
   private async loadNotebook(): Promise<void> {
     const name = this.notebook;
     if (this.notebooks[name]) return;
-    const arriving = (this.arriving[name] ??= fetchText(`notebooks/${name}.json`, this.base));
+    const arriving = this.arriving.get(name) ?? fetchText(`notebooks/${name}.json`, this.base);
+    this.arriving.set(name, arriving);
     await this.guard(async () => {
       try {
         const loaded = parseNotebook(JSON.parse(await arriving));
@@ -520,7 +521,7 @@ export class Lab {
         setPaths(loaded.config, overrides);
         this.overrides = overrides;
       } finally {
-        delete this.arriving[name];
+        this.arriving.delete(name);
       }
     });
   }
