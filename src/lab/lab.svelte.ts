@@ -89,7 +89,7 @@ export class Lab {
   readonly retrieval = new Retrieval(this);
   readonly kept = new KeptRuns();
   private notebooks = $state.raw<Partial<Record<NotebookName, Notebook>>>({});
-  private readonly arriving = new Map<NotebookName, Promise<string>>();
+  private arriving: Partial<Record<NotebookName, Promise<string>>> = {};
   /** The reader's notebook, in place of a bundled one. */
   private document = $state.raw<Notebook | undefined>();
   private overrides = $state.raw<readonly (readonly [path: string, value: string])[]>([]);
@@ -509,8 +509,7 @@ export class Lab {
   private async loadNotebook(): Promise<void> {
     const name = this.notebook;
     if (this.notebooks[name]) return;
-    const arriving = this.arriving.get(name) ?? fetchText(`notebooks/${name}.json`, this.base);
-    this.arriving.set(name, arriving);
+    const arriving = (this.arriving[name] ??= fetchText(`notebooks/${name}.json`, this.base));
     await this.guard(async () => {
       try {
         const loaded = parseNotebook(JSON.parse(await arriving));
@@ -521,7 +520,7 @@ export class Lab {
         setPaths(loaded.config, overrides);
         this.overrides = overrides;
       } finally {
-        this.arriving.delete(name);
+        this.arriving = { ...this.arriving, [name]: undefined };
       }
     });
   }
