@@ -44,7 +44,8 @@ export class KeptRuns {
   async refresh(): Promise<void> {
     let stored: readonly KeptRun[] = [];
     try {
-      ({ runs: stored, unreadable: this.unreadable } = await (await this.browserStore()).list());
+      if (this.store || (await RunStore.exists()))
+        ({ runs: stored, unreadable: this.unreadable } = await (await this.browserStore()).list());
     } catch (error) {
       this.storage = errorRecord(error);
     }

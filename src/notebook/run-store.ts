@@ -56,6 +56,15 @@ export class RunStore {
     }
   }
 
+  /** Whether runs were ever kept here: to look must write nothing. True where the browser doesn't tell. */
+  static async exists(name = 'openrft-runs'): Promise<boolean> {
+    try {
+      return (await indexedDB.databases()).some((database) => database.name === name);
+    } catch {
+      return true; // What is wrong with the storage, opening it says.
+    }
+  }
+
   close(): void {
     this.database.close();
   }
