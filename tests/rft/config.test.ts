@@ -44,7 +44,7 @@ describe('what is wrong is named with what is allowed', () => {
   test.each([
     [{ ppo: { kl_coef: -1 } }, 'ppo.kl_coef must be a number from 0 to 10, not -1'],
     [{ ppo: { updates: 2.5 } }, 'ppo.updates must be a whole number from 1 to 100000, not 2.5'],
-    [{ ppo: { alpha: 0.7 } }, 'ppo.alpha must be 1 where prm.model names no process reward model, not 0.7'],
+    [{ ppo: { alpha: 0.7 } }, 'ppo.alpha must be 1 where prm.model names no process reward model and no loop makes one, not 0.7'],
     [{ ppo: { alpha: 1.2 } }, 'ppo.alpha must be a number from 0 to 1, not 1.2'],
     [{ prm: { model: 'My PRM' } }, 'prm.model must be empty, or a name of at most 64 lower-case letters'],
     [{ prm: { aggregation: 'sum' } }, 'prm.aggregation must be one of mean, min, last, product, soft_min, not "sum"'],
