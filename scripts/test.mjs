@@ -26,7 +26,7 @@ const GROUPS = {
   check: { budget: 120, run: check },
   unit: { budget: 420, run: (limit) => vitest('unit', limit) },
   browser: { budget: 120, run: (limit) => vitest('browser', limit) },
-  e2e: { budget: 150, run: endToEnd },
+  e2e: { budget: 240, run: endToEnd },
   full: { budget: 3600, run: (limit) => vitest('full', limit) },
 };
 

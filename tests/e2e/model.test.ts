@@ -48,7 +48,7 @@ async function openPanel(page: Page): Promise<void> {
   await page.getByText('Largest buffer').waitFor();
   await panel(page).locator('summary').click();
   await panel(page)
-    .getByText(/bundled, 115,008 parameters/)
+    .getByText(/bundled, 117,168 parameters/)
     .waitFor();
 }
 const saysExactly = (page: Page, text: string) => page.locator('.bar .title').filter({ hasText: new RegExp(`^${text}$`) }).waitFor(); // prettier-ignore
@@ -70,7 +70,7 @@ test('a folder in three bf16 shards is looked at, loaded and trained, and the pa
 
   await panel(page).getByRole('button', { name: 'Load now' }).click();
   await panel(page).getByRole('button', { name: 'Loaded' }).waitFor();
-  await page.locator('section', { hasText: 'Where it computes' }).getByText('own/My-model, 115,008 parameters').waitFor();
+  await page.locator('section', { hasText: 'Where it computes' }).getByText('own/My-model, 117,168 parameters').waitFor();
   await page.getByRole('button', { name: 'Run the experiment' }).click();
   await saysExactly(page, 'Finished');
   const [saved] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Run record' }).click()]);

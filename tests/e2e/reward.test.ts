@@ -35,20 +35,21 @@ test('steps are scored, and the reader weighs outcome and steps otherwise', asyn
   await page.locator('.bar .title').filter({ hasText: /^Finished$/ }).waitFor(); // prettier-ignore
 
   await page.getByText('What the reward pays for').click();
-  const worked = page.getByText(/^R = \d/);
+  const desk = page.locator('details').filter({ has: page.getByRole('heading', { name: 'What the reward pays for' }) });
+  const worked = desk.getByText(/^R = \d/);
   const first = () => worked.first().textContent();
   expect(await worked.count()).toBe(8);
   expect(await first()).toMatch(/^R = 0\.7 × [01] \+ 0\.3 × 0(\.\d+)? = /);
-  const rows = page.getByRole('row').filter({ hasText: /weighs? them/ });
+  const rows = desk.getByRole('row').filter({ hasText: /weighs? them/ });
   expect(await rows.count()).toBe(1);
 
-  await page.getByLabel('α, weight of the outcome').fill('1');
+  await desk.getByLabel('α, weight of the outcome').fill('1');
   expect(await first()).toMatch(/^R = 1 × ([01]) \+ 0 × 0(\.\d+)? = \1$/);
   expect(await rows.count()).toBe(2);
-  await page.getByLabel('f, of the steps’ scores').selectOption('soft_min');
-  await page.getByLabel('Temperature').waitFor();
+  await desk.getByLabel('f, of the steps’ scores').selectOption('soft_min');
+  await desk.getByLabel('Temperature').waitFor();
   expect(await look(page, 'reward')).toEqual([]);
-  await page.getByRole('button', { name: 'As in the run' }).click();
+  await desk.getByRole('button', { name: 'As in the run' }).click();
   expect(await first()).toMatch(/^R = 0\.7 × /);
   expect(complaints).toEqual([]);
   expect(strangers).toEqual([]);

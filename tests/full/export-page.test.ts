@@ -9,8 +9,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parseNotebook } from '../../src/notebook/schema.ts';
 import { readRecord } from '../../src/notebook/record.ts';
 import { readGguf } from '../export/read-gguf.ts';
-import { look } from './axe.ts';
-import { Site } from './site.ts';
+import { look } from '../e2e/axe.ts';
+import { Site } from '../e2e/site.ts';
 
 /** Every stage, in seconds, and responses enough for pairs. */
 const SHORT = `?${new URLSearchParams({
