@@ -4,9 +4,9 @@ import type { Page } from 'playwright';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { PAPER_ROWS } from '../../src/rft/ablation/paper-table.ts';
 import type { RunEvent } from '../../src/rft/events.ts';
-import { look, violations } from './axe.ts';
-import { openJudgedSite } from './judged-site.ts';
-import type { Site } from './site.ts';
+import { look, violations } from '../e2e/axe.ts';
+import { openJudgedSite } from '../e2e/judged-site.ts';
+import type { Site } from '../e2e/site.ts';
 
 const RUN = `?${new URLSearchParams({
   notebook: 'smoke',
