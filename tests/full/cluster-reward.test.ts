@@ -7,13 +7,39 @@ import { multipleChoice } from '../../src/rft/graders/multiple-choice.ts';
 import { AGGREGATIONS } from '../../src/rft/reward/aggregation.ts';
 import { CREDITS } from '../../src/rft/reward/credit.ts';
 import { rolloutReward } from '../../src/rft/reward/reward.ts';
-import { stepEnds } from '../../src/rft/reward/steps.ts';
+import { STEP_SPLITS, judgedSteps, stepEnds } from '../../src/rft/reward/steps.ts';
 import { record } from '../rft/fixtures.ts';
 
 const TEXTS = ['Step 1: a\nAnswer: B', 'Answer: B', 'x\n\ny\nAnswer: C', 'x\nAnswer:B', 'x\nAnswer: B\nAnswer: A or C', 'x\ny', 'x\nAnswer: B\n', '\u0085\nAnswer: B', '']; // prettier-ignore
 const SCORES = [[], [0.3], [0.9, 0.2, 0.7]];
 const characters = { decode: (tokens: readonly number[]) => tokens.map((token) => (token ? String.fromCharCode(token) : '')).join('') };
 const question = { ...record(0), answerKey: 'B' as const };
+
+const PAY = `
+decode = lambda ids: "".join(chr(i) for i in ids if i)
+ends = [r.step_ends(decode, c["tokens"], c["arguments"][3]) for c in given]
+result = [[e, r.reward(*c["arguments"], e, c["scores"])] for c, e in zip(given, ends)]`;
+const STEPS = `
+decode = lambda ids: "".join(PIECES[i] for i in ids)
+PIECES = given["pieces"]
+result = [r.judged_steps(r.step_ends(decode, c["tokens"], c["finished"]), c["final_answer"], c["split_at"]) for c in given["cases"]]`;
+
+/** What a program leaves in \`result\`, of what it finds in \`given\`. */
+function python(program: string, given: unknown): unknown {
+  const run = spawnSync(
+    'python3',
+    ['-c', `import json, sys\nimport openrft_reward as r\ngiven = json.load(sys.stdin)${program}\nprint(json.dumps(result))`],
+    {
+      cwd: new URL('../../src/export/cluster/python/', import.meta.url),
+      input: JSON.stringify(given),
+      encoding: 'utf8',
+      env: { ...process.env, PYTHONDONTWRITEBYTECODE: '1' },
+      maxBuffer: 1e8,
+    },
+  );
+  expect(run.error ?? run.stderr).toBe('');
+  return JSON.parse(run.stdout);
+}
 
 test('Python pays what the lab pays, to 1e-12', () => {
   const cases = outcomeRules.flatMap((outcome_rule) =>
@@ -33,23 +59,34 @@ test('Python pays what the lab pays, to 1e-12', () => {
               const outcome_reward = outcomeReward(outcome_rule, grade);
               const form = { length: tokens.length, maxLength: 30, finished, ends };
               const { reward } = rolloutReward({ ...form, outcome_reward, scores }, config);
-              return { arguments: [config, text, 'B', finished, tokens.length, scores], reward };
+              return { arguments: [config, 'B', text, finished, tokens.length], tokens: [...tokens], ends, scores, reward };
             }),
           ),
         );
       }),
     ),
   );
-  const program = 'import json,sys,openrft_reward as r; print(json.dumps([r.reward(*c["arguments"]) for c in json.load(sys.stdin)]))';
-  const python = spawnSync('python3', ['-c', program], {
-    cwd: new URL('../../src/export/cluster/python/', import.meta.url),
-    input: JSON.stringify(cases),
-    encoding: 'utf8',
-    env: { ...process.env, PYTHONDONTWRITEBYTECODE: '1' },
-    maxBuffer: 1e8,
+  const judged = python(PAY, cases) as [ends: [string, number, number][], reward: number][];
+  expect(judged).toHaveLength(cases.length);
+  cases.forEach(({ ends, reward }, i) => {
+    const [theirs, paid] = judged[i]!;
+    expect(theirs).toEqual(ends.map(({ kind, token, paragraph }) => [kind, token, paragraph]));
+    expect(paid, JSON.stringify(cases[i])).toBeCloseTo(reward, 12);
   });
-  expect(python.error ?? python.stderr).toBe('');
-  const rewards = JSON.parse(python.stdout) as number[];
-  expect(rewards).toHaveLength(cases.length);
-  cases.forEach(({ reward }, i) => expect(rewards[i], JSON.stringify(cases[i])).toBeCloseTo(reward, 12));
+});
+
+test('steps end at the same tokens where one token holds several newlines, and a paragraph counts as one step', () => {
+  const pieces = ['', 'x', '\n', 'a\nb\n', '\n\nz', 'Answer: B', ' '];
+  const rows = [[1, 2, 1, 2, 5, 0], [3, 4, 2, 5, 0], [1, 4, 2, 2, 3, 5, 2, 1], [6, 2, 6, 4, 3, 3, 5, 2, 5, 0], [0], [2, 2]]; // prettier-ignore
+  const cases = rows.flatMap((tokens) =>
+    STEP_SPLITS.flatMap((split_at) =>
+      [true, false].map((final_answer) => ({ tokens, finished: tokens.at(-1) === 0, final_answer, split_at })),
+    ),
+  );
+  const tokenizer = { decode: (ids: readonly number[]) => ids.map((id) => pieces[id]).join('') };
+  const ours = cases.map(({ tokens, finished, final_answer, split_at }) => {
+    const ends = stepEnds(tokenizer, { tokens: Int32Array.from(tokens), prompt_length: 0, finished });
+    return judgedSteps(ends, final_answer, split_at).map(({ kind, token, paragraph }) => [kind, token, paragraph]);
+  });
+  expect(python(STEPS, { pieces, cases })).toEqual(ours);
 });

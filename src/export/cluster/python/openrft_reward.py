@@ -29,16 +29,45 @@ def outcome(text, finished, key):
     return "right" if letter == key else "wrong"
 
 
-def step_ends(text, finished):
-    """(kind, line, paragraph) of each line that isn't blank; a line that the length limit cut off is none."""
-    lines = text.split("\n")
-    ends, paragraph = [], 0
-    for line in lines if finished else lines[:-1]:
-        if line.strip(BLANK):
-            ends.append(("answer" if line.startswith("Answer:") else "process", line, paragraph))
-        elif ends and ends[-1][2] == paragraph:
-            paragraph += 1
+def step_ends(decode, tokens, finished):
+    """Where the steps of a response end, as (kind, index in tokens, paragraph): lines that aren't blank, "process" or "answer".
+
+    tokens: of the response alone. decode: from ids to text, without special tokens. A step ends at the token that holds its newline, the last
+    line of a finished response at the end token; a line that the length limit cut off is none.
+    """
+    ends, line, run, paragraph = [], "", [], 0
+
+    def add(text, token):
+        nonlocal paragraph
+        if not text.strip(BLANK):
+            if ends and ends[-1][2] == paragraph:
+                paragraph += 1
+            return
+        # Of several lines that end in one token the last stands for all.
+        if ends and ends[-1][1] == token:
+            ends.pop()
+        ends.append(("answer" if text.startswith("Answer:") else "process", token, paragraph))
+
+    for at, token in enumerate(tokens):
+        run.append(token)
+        if "\n" not in decode([token]):
+            continue
+        *lines, line = (line + decode(run)).split("\n")
+        run = []
+        for text in lines:
+            add(text, at)
+    if finished:
+        add(line + decode(run), len(tokens) - 1)
     return ends
+
+
+def judged_steps(ends, final_answer, split_at):
+    """Those that a process reward model scores; split at blank lines, a paragraph is one step and ends where its last line does."""
+    answers = [end for end in ends if end[0] == "answer"]
+    steps = [end for end in ends if end[0] == "process" or (final_answer and end is answers[-1])]
+    if split_at == "line":
+        return steps
+    return [step for step, after in zip(steps, [*steps[1:], (None, None, None)]) if step[2] != after[2]]
 
 
 def soft_min_weights(scores, temperature):
@@ -77,12 +106,22 @@ def overlong_term(length, max_length, buffer):
     return 0.0 if buffer == 0 else -min(1.0, max(0.0, (length - (max_length - buffer)) / buffer))
 
 
-def reward(config, text, key, finished, length, scores=()):
-    """R of one response. length: response tokens, the end token included; max_length is ppo.max_new_tokens."""
+def reward(config, key, text, finished, length, ends, scores=(), overlong=True):
+    """R of one response, unclipped.
+
+    length: response tokens, the end token included. ends: step_ends of the response; scores: of its judged_steps. overlong: False where the
+    trainer itself takes the penalty for length.
+    """
     ppo = config["ppo"]
     result = outcome(text, finished, key)
     paid = 1.0 if result == "right" else LEAST[ppo["outcome_rule"]][result]
-    terms = config["reward"]["format_weight"] * format_term(step_ends(text, finished), finished)
-    limit = ppo["max_new_tokens"]
-    terms += ppo["overlong_penalty"] * overlong_term(length, limit, ppo["overlong_buffer"] * limit)
+    terms = config["reward"]["format_weight"] * format_term(ends, finished)
+    if overlong:
+        limit = ppo["max_new_tokens"]
+        terms += ppo["overlong_penalty"] * overlong_term(length, limit, ppo["overlong_buffer"] * limit)
     return ppo["alpha"] * paid + (1 - ppo["alpha"]) * process_reward(config["prm"], list(scores)) + terms
+
+
+def clipped(config, value):
+    limit = config["ppo"]["reward_clip"]
+    return max(-limit, min(limit, value))
