@@ -1,0 +1,104 @@
+/** The bundle for trainers outside the tab: data, reward, one folder for each trainer that has the algorithm, and what is not the same there. */
+import { InputError } from '../../base/errors.ts';
+import type { PeftFiles } from '../../model/peft.ts';
+import type { Config } from '../../rft/config.ts';
+import { canonicalJson } from '../../notebook/json.ts';
+import { type Bytes, type ExportFile, bytesFile, textFile } from '../file.ts';
+import { openrlhfArguments, trlSettings } from './arguments.ts';
+import type { ClusterRow } from './data.ts';
+import type { Facts } from './meaning.ts';
+import evaluatePy from './python/evaluate.py?raw';
+import judgePy from './python/openrft_judge.py?raw';
+import rewardPy from './python/openrft_reward.py?raw';
+import rewardFuncPy from './python/reward_func.py?raw';
+import trainPy from './python/train.py?raw';
+import { launchScript, readme } from './text.ts';
+import { PINNED, type Target, targetsOf } from './targets.ts';
+import { unmappedText } from './unmapped.ts';
+
+export interface ClusterInput {
+  readonly config: Config;
+  readonly train: readonly ClusterRow[];
+  readonly test: readonly ClusterRow[];
+  /** Tokens of the longest prompt of either. */
+  readonly longestPrompt: number;
+  /** Whether the model expects a begin token. */
+  readonly bos: boolean;
+  /** Where training starts: of a run's SFT, for one. */
+  readonly adapter?: PeftFiles | undefined;
+  /** The process reward model that the config names. */
+  readonly prm?: PeftFiles | undefined;
+}
+
+/** Exact versions, tried together (tests/golden/check_cluster.mjs); OpenRLHF pins transformers, deepspeed, ray and vllm itself. */
+const REQUIREMENTS: Readonly<Record<Target, string>> = {
+  trl: `trl==${PINNED.trl.version}\ntransformers==5.23.0\npeft==0.21.2\naccelerate==1.15.0\ndatasets==5.2.0\ntorch==2.13.0\n`,
+  openrlhf: `openrlhf[vllm]==${PINNED.openrlhf.version}\npeft==0.21.2\n`,
+};
+
+const jsonLines = (rows: readonly ClusterRow[]) => rows.map((row) => `${JSON.stringify(row)}\n`).join('');
+
+const adapterFolder = (folder: string, files: PeftFiles): ExportFile[] => [
+  textFile(`${folder}/adapter_config.json`, files['adapter_config.json']),
+  bytesFile(`${folder}/adapter_model.safetensors`, files['adapter_model.safetensors'] as Bytes),
+];
+
+/** @throws InputError for a config whose reward or algorithm no trainer here has. */
+export function clusterBundle(input: ClusterInput): ExportFile[] {
+  const { config, train, test, adapter, prm, longestPrompt, bos } = input;
+  checkExportable(input);
+  const facts: Facts = { config, adapter: adapter !== undefined, trainQuestions: train.length, longestPrompt };
+  const targets = targetsOf(config.ppo.algorithm);
+  const folders: Readonly<Record<Target, () => ExportFile[]>> = {
+    trl: () => [
+      textFile('trl/arguments.json', `${JSON.stringify(trlSettings(facts, PINNED.trl.version), null, 2)}\n`),
+      textFile('trl/train.py', trainPy),
+    ],
+    openrlhf: () => [
+      textFile('openrlhf/launch.sh', launchScript(openrlhfArguments(facts, bos), { model: config.model, adapter: facts.adapter, bos })),
+      textFile('openrlhf/reward_func.py', rewardFuncPy),
+    ],
+  };
+  return [
+    textFile('README.md', readme(facts, targets)),
+    textFile('UNMAPPED.md', unmappedText(facts)),
+    textFile('config.json', `${canonicalJson(config)}\n`),
+    textFile('data/train.jsonl', jsonLines(train)),
+    textFile('data/test.jsonl', jsonLines(test)),
+    textFile('evaluate.py', evaluatePy),
+    textFile('reward/openrft_reward.py', rewardPy),
+    textFile('reward/openrft_judge.py', judgePy),
+    ...targets.flatMap((target) => [...folders[target](), textFile(`${target}/requirements.txt`, REQUIREMENTS[target])]),
+    ...(adapter ? adapterFolder('adapter', adapter) : []),
+    ...(prm ? adapterFolder('prm', prm) : []),
+  ];
+}
+
+function checkExportable({ config, train, prm }: ClusterInput): void {
+  const { grader, ppo } = config;
+  if (!ppo.enabled) throw new InputError('ppo.enabled is false, and the bundle is for RL.', 'Set ppo.enabled to true.');
+  if (grader !== 'multiple_choice') {
+    throw new InputError(
+      `The grader ${grader} is not written in Python, so that the reward outside the lab would be another.`,
+      'Set grader to multiple_choice.',
+    );
+  }
+  if (ppo.alpha < 1 && config.prm.model === '') {
+    throw new InputError(
+      `ppo.alpha is ${ppo.alpha}, and the process reward model is one that the run's own loop makes, which is not at hand.`,
+      'Name a process reward model in prm.model, or set ppo.alpha to 1.',
+    );
+  }
+  if (ppo.alpha < 1 && !prm) {
+    throw new InputError(
+      `The process reward model ${config.prm.model} is not at hand, and ppo.alpha is ${ppo.alpha}.`,
+      'Give its files, or set ppo.alpha to 1.',
+    );
+  }
+  if (ppo.questions_per_update > train.length) {
+    throw new InputError(
+      `ppo.questions_per_update is ${ppo.questions_per_update}, and there are ${train.length} training questions; the trainers ask each at most once in an update.`,
+      `Set ppo.questions_per_update to at most ${train.length}.`,
+    );
+  }
+}
