@@ -14,8 +14,9 @@ export function meaningOf(path: string, target: Target): Meaning {
 export const mappedArguments = (target: Target, facts: Facts): Arguments =>
   Object.assign({}, ...configFields.map(({ path }) => meaningOf(path, target).to?.(facts) ?? {})) as Arguments;
 
-/** Sampling from the whole distribution in 32 bits, as the lab does, and no correction that it has not. */
+/** Questions in the order of data/updates.jsonl, and sampling from the whole distribution in 32 bits, as the lab does. */
 const TRL_ALWAYS: Arguments = {
+  shuffle_dataset: false,
   top_k: 0,
   top_p: 1,
   bf16: false,
@@ -60,7 +61,7 @@ export function trlSettings(facts: Facts, version: string): TrlSettings {
 const OPENRLHF_ALWAYS: Arguments = {
   'actor.model_name_or_path': '$START',
   'reward.remote_url': '$PWD/openrlhf/reward_func.py',
-  'data.prompt_dataset': '$PWD/data/train.jsonl',
+  'data.prompt_dataset': '$PWD/data/updates.jsonl',
   'data.input_key': 'prompt',
   'data.label_key': 'key',
   'rollout.top_p': 1,

@@ -1,7 +1,9 @@
 /** The bundle for trainers outside the tab: data, reward, one folder for each trainer that has the algorithm, and what is not the same there. */
 import { InputError } from '../../base/errors.ts';
+import { Seed } from '../../base/random.ts';
 import type { PeftFiles } from '../../model/peft.ts';
 import type { Config } from '../../rft/config.ts';
+import { questionsOfUpdate } from '../../rft/rollouts.ts';
 import { canonicalJson } from '../../notebook/json.ts';
 import { type Bytes, type ExportFile, bytesFile, textFile } from '../file.ts';
 import { openrlhfArguments, trlSettings } from './arguments.ts';
@@ -36,6 +38,9 @@ const REQUIREMENTS: Readonly<Record<Target, string>> = {
   openrlhf: `openrlhf[vllm]==${PINNED.openrlhf.version}\npeft==0.21.2\n`,
 };
 
+/** Some hundred megabytes of prompts. */
+const MOST_ASKED = 200_000;
+
 const jsonLines = (rows: readonly ClusterRow[]) => rows.map((row) => `${JSON.stringify(row)}\n`).join('');
 
 const adapterFolder = (folder: string, files: PeftFiles): ExportFile[] => [
@@ -64,6 +69,7 @@ export function clusterBundle(input: ClusterInput): ExportFile[] {
     textFile('UNMAPPED.md', unmappedText(facts)),
     textFile('config.json', `${canonicalJson(config)}\n`),
     textFile('data/train.jsonl', jsonLines(train)),
+    textFile('data/updates.jsonl', jsonLines(askedQuestions(config, train))),
     textFile('data/test.jsonl', jsonLines(test)),
     textFile('evaluate.py', evaluatePy),
     textFile('reward/openrft_reward.py', rewardPy),
@@ -74,7 +80,7 @@ export function clusterBundle(input: ClusterInput): ExportFile[] {
   ];
 }
 
-function checkExportable({ config, train, prm }: ClusterInput): void {
+function checkExportable({ config, prm }: ClusterInput): void {
   const { grader, ppo } = config;
   if (!ppo.enabled) throw new InputError('ppo.enabled is false, and the bundle is for RL.', 'Set ppo.enabled to true.');
   if (grader !== 'multiple_choice') {
@@ -95,10 +101,20 @@ function checkExportable({ config, train, prm }: ClusterInput): void {
       'Give its files, or set ppo.alpha to 1.',
     );
   }
-  if (ppo.questions_per_update > train.length) {
+  const asked = ppo.updates * ppo.questions_per_update;
+  if (asked > MOST_ASKED) {
     throw new InputError(
-      `ppo.questions_per_update is ${ppo.questions_per_update}, and there are ${train.length} training questions; the trainers ask each at most once in an update.`,
-      `Set ppo.questions_per_update to at most ${train.length}.`,
+      `ppo.updates times ppo.questions_per_update is ${asked}, and the bundle lists at most ${MOST_ASKED} questions update by update.`,
+      'Lower ppo.updates.',
     );
   }
+}
+
+/** The questions of every update, one update after the other, in the lab's own order. */
+function askedQuestions({ seed, ppo }: Config, train: readonly ClusterRow[]): ClusterRow[] {
+  const { updates, questions_per_update } = ppo;
+  const stage = Seed.of(seed).derive('ppo');
+  return Array.from({ length: updates }, (_, update) => questionsOfUpdate(stage, train.length, questions_per_update, update)).flatMap(
+    (questions) => questions.map((question) => train[question]!),
+  );
 }

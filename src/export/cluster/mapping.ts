@@ -35,11 +35,6 @@ const MICRO_BATCH = 8;
 const microBatch = (config: Config) => divisor(minibatchSize(config), config.ppo.micro_batch || MICRO_BATCH);
 const trlSteps = (config: Config) => config.ppo.updates * config.ppo.ppo_epochs * minibatches(config);
 
-/** Passes over the questions that give at least the updates asked for, and the updates that they come to. */
-const episodes = ({ ppo }: Config, trainQuestions: number) => Math.ceil((ppo.updates * ppo.questions_per_update) / trainQuestions);
-export const openrlhfUpdates = (config: Config, trainQuestions: number) =>
-  episodes(config, trainQuestions) * Math.ceil(trainQuestions / config.ppo.questions_per_update);
-
 const TRL_LOSSES = { sequence: 'grpo', token: 'dapo', constant: 'dr_grpo' } as const;
 const OPENRLHF_AVERAGES = { sequence: 'seq-mean-token-mean', token: 'token-mean', constant: 'token-mean' } as const;
 const SCHEDULES = { cosine: 'cosine_with_min_lr', linear: 'linear', constant: 'constant_with_warmup' } as const;
@@ -77,8 +72,8 @@ const SCHEDULE = differs(
 export const MAPPING: Readonly<Record<string, Row>> = {
   model: both(by('--model of the scripts, MODEL of launch.sh')),
   seed: [
-    all(to(({ seed }) => ({ seed })), differs('Other generators and other orders of the questions: the same seed gives other numbers.')),
-    all(to(({ seed }) => ({ 'train.seed': seed })), differs('Other generators and other orders of the questions: the same seed gives other numbers.')),
+    all(to(({ seed }) => ({ seed })), differs('Questions are asked in the lab’s order, and responses drawn by another generator: the same seed gives other numbers.')),
+    all(to(({ seed }) => ({ 'train.seed': seed })), differs('The questions of all updates are the lab’s, in another order, and responses are drawn by another generator: the same seed gives other numbers.')),
   ],
   grader: both(by(REWARD)),
   ...rows(['input', 'reference', 'unicode_nfkc', 'collapse_whitespace', 'ignore_case', 'ignore_punctuation'], 'grader_options.exact', both(NOT_USED_BY_MULTIPLE_CHOICE)),
@@ -133,13 +128,8 @@ export const MAPPING: Readonly<Record<string, Row>> = {
   ],
   'ppo.updates': [
     to((config) => ({ max_steps: trlSteps(config) })),
-    {
-      to: ({ config, trainQuestions }) => ({ 'train.num_episodes': episodes(config, trainQuestions) }),
-      differs: ({ config, trainQuestions }) => {
-        const comes = openrlhfUpdates(config, trainQuestions);
-        return comes === config.ppo.updates ? undefined : `OpenRLHF counts passes over the questions, which come to ${comes} updates; the last of a pass may be smaller.`;
-      },
-    },
+    // A pass over data/updates.jsonl is all of them.
+    to(() => ({ 'train.num_episodes': 1 })),
   ],
   'ppo.questions_per_update': [
     to((config) => ({ generation_batch_size: rollouts(config) })),

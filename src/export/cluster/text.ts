@@ -65,6 +65,7 @@ lab was set: \`config.json\`. The base model is not here: \`PATH_OF_THE_BASE\` i
 | file | what it is |
 |---|---|
 | \`data/train.jsonl\`, \`data/test.jsonl\` | a question a line: its prompt as the run composes it, key, family, and whether it is a rewrite |
+| \`data/updates.jsonl\` | the questions of every update, one update after the other, in the lab's order |
 | \`reward/\` | the lab's reward R in Python, and what reads the process reward model |
 ${adapter ? '| `adapter/` | the adapter that training starts from, as PEFT saves it |\n' : ''}${config.prm.model === '' ? '' : '| `prm/` | the process reward model over the same base, a PEFT token classifier |\n'}| \`evaluate.py\` | accuracy on the test questions, before or after |
 | \`UNMAPPED.md\` | **read this**: every setting that is not the same outside the lab |

@@ -22,10 +22,7 @@ export function differencesOf(target: Target, facts: Facts): Difference[] {
 
 /** What no setting stands for. */
 const ALWAYS: Readonly<Record<Target, readonly string[]>> = {
-  trl: [
-    'Questions of an update are drawn without repetition from one pass over the questions; what is left of a pass and fills no update is skipped.',
-    'A response ends at any end token of the model’s generation settings, in the lab at the tokenizer’s alone.',
-  ],
+  trl: ['A response ends at any end token of the model’s generation settings, in the lab at the tokenizer’s alone.'],
   openrlhf: [
     'Weights and gradients of the trainer are bf16, those of the lab are 32-bit floats; merging adapter/ into the base rounds it to bf16.',
     'Training goes on with a new LoRA adapter over base and adapter merged, which is the same function at the start; the lab goes on with the adapter itself.',

@@ -64,7 +64,7 @@ def main():
         model=model,
         args=config,
         reward_funcs=openrft,
-        train_dataset=load_dataset("json", data_files=str(BUNDLE / "data" / "train.jsonl"), split="train"),
+        train_dataset=load_dataset("json", data_files=str(BUNDLE / "data" / "updates.jsonl"), split="train"),
         processing_class=judge.tokenizer,
         peft_config=lora,
     )
