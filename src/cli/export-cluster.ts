@@ -8,15 +8,13 @@ import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { InputError } from '../base/errors.ts';
-import { clusterBundle } from '../export/cluster/bundle.ts';
-import { clusterRows } from '../export/cluster/data.ts';
+import { clusterFiles } from '../export/cluster/make.ts';
 import { checkAdapter } from '../export/model-files.ts';
 import { ADAPTER_FILES, openAdapter } from '../export/open-adapter.ts';
 import { formatBytes } from '../gpu/errors.ts';
 import { openPolicy } from '../model/open.ts';
 import type { PeftFiles } from '../model/peft.ts';
 import { loadNeededAdapters, neededAdapters } from '../rft/adapters.ts';
-import { type ComposedQuestions, composedQuestions } from '../rft/composed.ts';
 import { nodeGpu } from './dawn.ts';
 import { openMiniLm } from './minilm.ts';
 import { readAdapter, readBytes, readModelFolder } from './models.ts';
@@ -60,19 +58,9 @@ export async function exportCluster(args: readonly string[]): Promise<number> {
   try {
     await loadNeededAdapters(policy, config, (needed) => readAdapter(config.model, needed));
     const endpointKey = process.env.OPENRFT_ENDPOINT_KEY;
-    const { train, test } = await composedQuestions(policy, config, await questionsOf(config, values.train, values.test), {
-      openEmbedder: openMiniLm,
-      ...(endpointKey && { endpointKey }),
-    });
-    const files = clusterBundle({
-      config,
-      train: rowsOf('train', train),
-      test: rowsOf('test', test),
-      longestPrompt: Math.max(...[...train.prompts, ...test.prompts].map(({ tokens }) => tokens.length)),
-      bos: policy.tokenizer.bosId !== undefined,
-      adapter,
-      prm: prm && (await readAdapter(config.model, prm)),
-    });
+    const data = await questionsOf(config, values.train, values.test);
+    const order = { config, data, adapter, prm: prm && (await readAdapter(config.model, prm)) };
+    const files = await clusterFiles(policy, order, { openEmbedder: openMiniLm, ...(endpointKey && { endpointKey }) });
     for (const file of files) {
       const place = join(out, file.name);
       await mkdir(dirname(place), { recursive: true });
@@ -84,14 +72,6 @@ export async function exportCluster(args: readonly string[]): Promise<number> {
   }
   return 0;
 }
-
-const rowsOf = (split: 'train' | 'test', { questions, prompts, originals }: ComposedQuestions) =>
-  clusterRows(
-    split,
-    questions,
-    prompts.map(({ text }) => text),
-    originals,
-  );
 
 /** A folder of the two files. */
 async function startingAdapter(folder: string): Promise<PeftFiles> {

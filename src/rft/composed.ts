@@ -29,7 +29,11 @@ export async function composedQuestions(
   config: Config,
   data: PipelineData,
   options: Pick<PipelineOptions, 'signal' | 'endpointKey' | 'openEmbedder'> = {},
-): Promise<{ readonly train: ComposedQuestions; readonly test: ComposedQuestions }> {
+): Promise<{
+  readonly train: ComposedQuestions;
+  readonly test: ComposedQuestions;
+  /** Of the training questions before rewriting, as a run records it. */ readonly sha256: string;
+}> {
   const seed = Seed.of(config.seed);
   const all = await withTeachingFaults(config.data, await firstQuestions(data.train, config.data.train_questions), seed);
   const { questions: originals } = (await holdOut(config, all, seed)).train;
@@ -44,6 +48,7 @@ export async function composedQuestions(
     return {
       train: { questions: train, prompts: await composer.compose('rl', train, new Map(), options.signal), originals: originals.length },
       test: { questions: test, prompts: await composer.compose('evaluation', test, new Map(), options.signal), originals: test.length },
+      sha256: all.sha256,
     };
   } finally {
     await embedder?.dispose();

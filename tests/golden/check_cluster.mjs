@@ -43,7 +43,7 @@ const python = (script, args, quiet = false) =>
 /** @param {string[]} args */
 const check = (...args) => python('tests/golden/check_cluster.py', args);
 
-/** @param {Record<string, string | number>} settings */
+/** @param {Record<string, string | number | boolean>} settings */
 const flags = (settings) => Object.entries(settings).flatMap(([path, value]) => ['--set', `${path}=${value}`]);
 const shared = {
   model: base,

@@ -3,6 +3,7 @@ import { InputError } from '../../base/errors.ts';
 import { Seed } from '../../base/random.ts';
 import type { PeftFiles } from '../../model/peft.ts';
 import type { Config } from '../../rft/config.ts';
+import type { ScheduledChange } from '../../rft/live.ts';
 import { questionsOfUpdate } from '../../rft/rollouts.ts';
 import { canonicalJson } from '../../notebook/json.ts';
 import { type Bytes, type ExportFile, bytesFile, textFile } from '../file.ts';
@@ -30,6 +31,8 @@ export interface ClusterInput {
   readonly adapter?: PeftFiles | undefined;
   /** The process reward model that the config names. */
   readonly prm?: PeftFiles | undefined;
+  /** What was changed while the run went on. */
+  readonly changes?: readonly ScheduledChange[] | undefined;
 }
 
 /** Exact versions, tried together (tests/golden/check_cluster.mjs); OpenRLHF pins transformers, deepspeed, ray and vllm itself. */
@@ -50,7 +53,7 @@ const adapterFolder = (folder: string, files: PeftFiles): ExportFile[] => [
 
 /** @throws InputError for a config whose reward or algorithm no trainer here has. */
 export function clusterBundle(input: ClusterInput): ExportFile[] {
-  const { config, train, test, adapter, prm, longestPrompt, bos } = input;
+  const { config, train, test, adapter, prm, longestPrompt, bos, changes = [] } = input;
   checkExportable(input);
   const facts: Facts = { config, adapter: adapter !== undefined, trainQuestions: train.length, longestPrompt };
   const targets = targetsOf(config.ppo.algorithm);
@@ -66,7 +69,7 @@ export function clusterBundle(input: ClusterInput): ExportFile[] {
   };
   return [
     textFile('README.md', readme(facts, targets)),
-    textFile('UNMAPPED.md', unmappedText(facts)),
+    textFile('UNMAPPED.md', unmappedText(facts, changes)),
     textFile('config.json', `${canonicalJson(config)}\n`),
     textFile('data/train.jsonl', jsonLines(train)),
     textFile('data/updates.jsonl', jsonLines(askedQuestions(config, train))),

@@ -1,5 +1,6 @@
 /** UNMAPPED.md: every setting that is not the same in the other trainer, with its value and why. */
 import { configFields, getPath } from '../../rft/config.ts';
+import type { ScheduledChange } from '../../rft/live.ts';
 import { meaningOf } from './arguments.ts';
 import type { Facts } from './meaning.ts';
 import { PINNED, TARGETS, type Target, missing, targetsOf } from './targets.ts';
@@ -32,7 +33,7 @@ const ALWAYS: Readonly<Record<Target, readonly string[]>> = {
   ],
 };
 
-export function unmappedText(facts: Facts): string {
+export function unmappedText(facts: Facts, changes: readonly ScheduledChange[]): string {
   const { algorithm } = facts.config.ppo;
   const there = targetsOf(algorithm);
   const sections = TARGETS.map((target) => {
@@ -44,9 +45,12 @@ export function unmappedText(facts: Facts): string {
     );
     return `${head}${differences.join('')}Whatever the settings:\n\n${ALWAYS[target].map((line) => `- ${line}\n`).join('')}`;
   });
+  const changed = changes
+    .map(({ update, path, value }) => `- from update ${update} on, \`${path}\`: \`${JSON.stringify(value)}\`\n`)
+    .join('');
   return `# What is not the same outside the lab
 
 Settings of the lab's config by path and value. A setting that is not named means the same there: it is an argument of the trainer, or one of the files of the bundle carries it.
 
-${sections.join('\n')}`;
+${changed === '' ? '' : `Changed while the run went on, and not made again here:\n\n${changed}\n`}${sections.join('\n')}`;
 }
