@@ -111,7 +111,8 @@ export class ExportDesk {
     this.working = true;
     this.problem = undefined;
     try {
-      const { name, files } = await this.make(order, order.source, false);
+      // What is for a cluster was made whole to be measured.
+      const { name, files } = order.kind === 'cluster' && this.prepared ? this.prepared : await this.make(order, order.source, false);
       const parts: Uint8Array<ArrayBuffer>[] = [];
       for await (const part of name.endsWith('.zip') ? zipParts(files) : files[0]!.parts()) parts.push(part);
       download(name, new Blob(parts, { type: name.endsWith('.zip') ? 'application/zip' : 'application/octet-stream' }));
