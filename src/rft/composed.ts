@@ -32,7 +32,8 @@ export async function composedQuestions(
 ): Promise<{
   readonly train: ComposedQuestions;
   readonly test: ComposedQuestions;
-  /** Of the training questions before rewriting, as a run records it. */ readonly sha256: string;
+  /** Of the training questions before rewriting, as a run records it. */
+  readonly sha256: string;
 }> {
   const seed = Seed.of(config.seed);
   const all = await withTeachingFaults(config.data, await firstQuestions(data.train, config.data.train_questions), seed);

@@ -61,6 +61,8 @@ const shared = {
   'prm.temperature': 0.3,
   'reward.format_weight': 0.3,
   'evaluation.limit': 3,
+  'evaluation.every': 1,
+  'evaluation.during': 'test',
 };
 const notebook = 'public/notebooks/smoke.json';
 

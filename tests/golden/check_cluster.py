@@ -114,7 +114,7 @@ def openrlhf(sources, words):
     exec(code, {"argparse": argparse, "os": os, "datetime": datetime, "train": taken.append})
     (args,) = taken
     assert args.reward.stop_properly_penalty_coef is None
-    for path in (*args.reward.remote_url, args.data.prompt_dataset):
+    for path in (*args.reward.remote_url, args.data.prompt_dataset, args.eval.dataset):
         assert Path(path).is_file(), path
     steps = sum(1 for _ in open(args.data.prompt_dataset, encoding="utf-8")) / args.rollout.batch_size
     print(f"openrlhf: {args.algo.advantage.estimator} is accepted, {sum(word.startswith('--') for word in sys.argv)} arguments, {steps:g} updates")

@@ -17,7 +17,7 @@ import rewardFuncPy from './python/reward_func.py?raw';
 import trainPy from './python/train.py?raw';
 import { launchScript, readme } from './text.ts';
 import { PINNED, type Target, targetsOf } from './targets.ts';
-import { unmappedText } from './unmapped.ts';
+import { mappedText, unmappedText } from './unmapped.ts';
 
 export interface ClusterInput {
   readonly config: Config;
@@ -69,6 +69,7 @@ export function clusterBundle(input: ClusterInput): ExportFile[] {
   };
   return [
     textFile('README.md', readme(facts, targets)),
+    textFile('MAPPED.md', mappedText(facts)),
     textFile('UNMAPPED.md', unmappedText(facts, changes)),
     textFile('config.json', `${canonicalJson(config)}\n`),
     textFile('data/train.jsonl', jsonLines(train)),

@@ -58,7 +58,6 @@ const HELD_OUT = differs(
   ({ evaluation }) => evaluation.every > 0 && evaluation.during === 'validation',
 );
 
-const KL_LOSS = ({ ppo }: Config) => ppo.kl_coef > 0 && ppo.kl_in !== 'loss';
 const watchesTest = ({ evaluation }: Config) => evaluation.every > 0 && evaluation.during === 'test';
 
 const betas = ({ ppo }: Config) => [ppo.adam_beta1, ppo.adam_beta2];
@@ -93,7 +92,7 @@ export const MAPPING: Readonly<Record<string, Row>> = {
   ],
   'lora.rslora': [
     to(({ lora }) => ({ 'lora.use_rslora': lora.rslora })),
-    all(by('nothing'), differs('OpenRLHF scales by alpha / rank.', ({ lora }) => lora.rslora)),
+    all(by('nothing: the scale is alpha / rank'), differs('OpenRLHF scales by alpha / rank.', ({ lora }) => lora.rslora)),
   ],
   'lora.dropout': both(by('nothing: the lab drops in SFT alone, and RL trains without')),
   'lora.targets': [
@@ -236,7 +235,7 @@ export const MAPPING: Readonly<Record<string, Row>> = {
     all(
       by('the trainer: GRPO has it in the loss, RLOO in the reward'),
       differs('TRL’s RLOO has the penalty in the reward alone.', (config) => isRloo(config) && config.ppo.kl_coef > 0 && config.ppo.kl_in === 'loss'),
-      differs('TRL’s GRPO has the penalty in the loss alone.', (config) => !isRloo(config) && KL_LOSS(config)),
+      differs('TRL’s GRPO has the penalty in the loss alone.', (config) => !isRloo(config) && config.ppo.kl_coef > 0 && config.ppo.kl_in === 'reward'),
     ),
     to(({ ppo }): Record<string, boolean> => (ppo.kl_in === 'loss' ? { 'algo.kl.use_loss': true } : {})),
   ],
@@ -334,8 +333,9 @@ export const MAPPING: Readonly<Record<string, Row>> = {
   'evaluation.every': [
     all(by('nothing: train.py does not evaluate'), differs('train.py does not evaluate between updates; evaluate.py does after training.', ({ evaluation }) => evaluation.every > 0)),
     all(
-      to((config): Record<string, number | string> => (watchesTest(config) ? { 'eval.steps': config.evaluation.every, 'eval.dataset': 'data/test.jsonl' } : {})),
+      to((config): Record<string, number | string> => (watchesTest(config) ? { 'eval.steps': config.evaluation.every, 'eval.dataset': '$PWD/data/test.jsonl' } : {})),
       HELD_OUT,
+      differs('OpenRLHF evaluates after updates alone, not before the first.', watchesTest),
     ),
   ],
   'evaluation.during': both(all(by('data/'), HELD_OUT)),

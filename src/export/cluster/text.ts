@@ -69,6 +69,7 @@ lab was set: \`config.json\`. The base model is not here: \`PATH_OF_THE_BASE\` i
 | \`reward/\` | the lab's reward R in Python, and what reads the process reward model |
 ${adapter ? '| `adapter/` | the adapter that training starts from, as PEFT saves it |\n' : ''}${config.prm.model === '' ? '' : '| `prm/` | the process reward model over the same base, a PEFT token classifier |\n'}| \`evaluate.py\` | accuracy on the test questions, before or after |
 | \`UNMAPPED.md\` | **read this**: every setting that is not the same outside the lab |
+| \`MAPPED.md\` | every setting, and the argument or the file that carries it |
 
 ${targets.map((target) => RUN[target]).join('\n')}
 ## Accuracy

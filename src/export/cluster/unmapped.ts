@@ -1,4 +1,4 @@
-/** UNMAPPED.md: every setting that is not the same in the other trainer, with its value and why. */
+/** What became of the settings: MAPPED.md says it of each, UNMAPPED.md what is not the same in the other trainer, and why. */
 import { configFields, getPath } from '../../rft/config.ts';
 import type { ScheduledChange } from '../../rft/live.ts';
 import { meaningOf } from './arguments.ts';
@@ -53,4 +53,23 @@ export function unmappedText(facts: Facts, changes: readonly ScheduledChange[]):
 Settings of the lab's config by path and value. A setting that is not named means the same there: it is an argument of the trainer, or one of the files of the bundle carries it.
 
 ${changed === '' ? '' : `Changed while the run went on, and not made again here:\n\n${changed}\n`}${sections.join('\n')}`;
+}
+
+/** A setting that differs may all the same have an argument that comes near it. */
+function became(path: string, target: Target, facts: Facts): string {
+  const { to, by, differs } = meaningOf(path, target);
+  const given = Object.entries(to?.(facts) ?? {}).map(([name, value]) => `\`${name}\` ${JSON.stringify(value)}`);
+  const what = given.length > 0 ? given.join(', ') : (by ?? '');
+  return [what, ...(differs?.(facts) === undefined ? [] : ['see UNMAPPED.md'])].filter((text) => text !== '').join('; ');
+}
+
+export function mappedText(facts: Facts): string {
+  const targets = targetsOf(facts.config.ppo.algorithm);
+  const row = (cells: readonly string[]) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |\n`;
+  const lines = configFields.map(({ path }) =>
+    row([`\`${path}\``, `\`${JSON.stringify(getPath(facts.config, path))}\``, ...targets.map((target) => became(path, target, facts))]),
+  );
+  return `# What each setting became
+
+${row(['setting', 'value', ...targets.map((target) => `${PINNED[target].title} ${PINNED[target].version}`)])}${row(Array.from({ length: targets.length + 2 }, () => '---'))}${lines.join('')}`;
 }

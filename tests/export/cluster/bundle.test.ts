@@ -4,7 +4,7 @@ import { type ClusterRow, clusterRows } from '../../../src/export/cluster/data.t
 import { bytesOf } from '../../../src/export/file.ts';
 import { openPolicy } from '../../../src/model/open.ts';
 import { type ComposedQuestions, composedQuestions } from '../../../src/rft/composed.ts';
-import { type Config, type PartialConfig, resolveConfig, setPaths } from '../../../src/rft/config.ts';
+import { type Config, type PartialConfig, configFields, resolveConfig, setPaths } from '../../../src/rft/config.ts';
 import type { SampleEvent } from '../../../src/rft/events.ts';
 import { runPipeline } from '../../../src/rft/pipeline.ts';
 import { formatPrompt } from '../../../src/rft/tasks/format.ts';
@@ -32,6 +32,7 @@ describe('a bundle', () => {
   test('has a folder for each trainer that knows the algorithm', async () => {
     const grpo = await texts(input({ ppo: { algorithm: 'grpo', questions_per_update: 2, updates: 3 } }, { adapter: files }));
     expect(Object.keys(grpo).sort()).toEqual([
+      'MAPPED.md',
       'README.md',
       'UNMAPPED.md',
       'adapter/adapter_config.json',
@@ -54,6 +55,9 @@ describe('a bundle', () => {
     expect(grpo['openrlhf/launch.sh']).toContain('--rollout.batch_size 2 \\\n');
     expect(grpo['trl/requirements.txt']).toContain('trl==1.16.0\n');
     expect(resolveConfig(JSON.parse(grpo['config.json']!))).toEqual(resolveConfig({ ppo: { algorithm: 'grpo', questions_per_update: 2, updates: 3 } })); // prettier-ignore
+    for (const { path } of configFields) expect(grpo['MAPPED.md']).toContain(`| \`${path}\` | `);
+    expect(grpo['MAPPED.md']).toContain('| `ppo.updates` | `3` | `max_steps` 6 | `train.num_episodes` 1 |\n');
+    expect(grpo['MAPPED.md']).toContain('| `ppo.alpha` | `1` | reward/, which reads config.json | reward/, which reads config.json |\n');
     const ppo = await texts(input({}));
     expect(ppo).not.toHaveProperty('trl/train.py');
     expect(ppo['UNMAPPED.md']).toContain('TRL 1.16.0 has no counterpart of ppo.algorithm ppo');
@@ -66,6 +70,12 @@ describe('a bundle', () => {
     expect(asked).toHaveLength(10);
     expect(new Set(asked.slice(0, 5)).size).toBe(5);
     expect(new Set(asked.slice(5)).size).toBe(5);
+  });
+
+  test('says what was changed on the way of the run, since it does not change it again', async () => {
+    const changed = await texts(input({}, { changes: [{ update: 4, path: 'ppo.kl_coef', value: 0.5 }] }));
+    expect(changed['UNMAPPED.md']).toContain('- from update 4 on, `ppo.kl_coef`: `0.5`\n');
+    expect((await texts(input({})))['UNMAPPED.md']).not.toContain('from update');
   });
 
   test('brings the begin token that a model expects', async () => {
