@@ -2,7 +2,7 @@
  * `export-cluster NOTEBOOK --out DIR`: what trains outside the tab as the notebook says, with TRL on one machine or with OpenRLHF on Ray. The
  * questions go out as a run asks them, rewritten and with their examples; RL starts at `--adapter`, or at the base.
  */
-import { createWriteStream } from 'node:fs';
+import { createWriteStream, existsSync, readdirSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -48,11 +48,13 @@ export async function exportCluster(args: readonly string[]): Promise<number> {
     throw new InputError('export-cluster needs a notebook.', 'For example: lab export-cluster public/notebooks/smoke.json --out cluster');
   if (out === undefined) throw new InputError('export-cluster needs a place to write to.', 'Add --out DIR.');
   if (backend !== 'webgpu' && backend !== 'cpu') throw new InputError(`There is no backend ${backend}.`, 'Use webgpu or cpu.');
+  // What an earlier bundle left there, its adapter for one, would be taken for part of this one.
+  if (existsSync(out) && readdirSync(out).length > 0) throw new InputError(`${out} is not empty.`, 'Name a new folder with --out.');
   const config = await configOf(path, values.preset, [...ownFileSetting(values.train), ...values.set]);
   const folder = await readModelFolder(config.model);
   const adapter = values.adapter === undefined ? undefined : await startingAdapter(values.adapter);
   if (adapter) await checkAdapter({ config }, { name: config.model, folder, adapter });
-  const prm = neededAdapters(config).find(({ setting }) => setting === 'prm.model');
+  const prm = neededAdapters(config).find(({ name }) => name === config.prm.model);
 
   const policy = await openPolicy(config.model, folder, backend === 'cpu' ? { backend } : { backend, gpu: await nodeGpu() });
   try {

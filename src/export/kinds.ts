@@ -1,7 +1,6 @@
 /** What can be taken out of a run, and what each thing is. */
 
 export const EXPORT_KINDS = ['adapter', 'merged', 'gguf', 'rollouts', 'preferences', 'sft', 'metrics', 'ipynb', 'html', 'zip'] as const;
-export type ExportKind = (typeof EXPORT_KINDS)[number];
 
 /** Those of the page: headless, `export-cluster` starts from a notebook. */
 export const PAGE_KINDS = [...EXPORT_KINDS, 'cluster'] as const;

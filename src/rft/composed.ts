@@ -28,7 +28,7 @@ export async function composedQuestions(
   policy: Policy,
   config: Config,
   data: PipelineData,
-  options: Pick<PipelineOptions, 'signal' | 'endpointKey' | 'openEmbedder'> = {},
+  options: Pick<PipelineOptions, 'endpointKey' | 'openEmbedder'> = {},
 ): Promise<{
   readonly train: ComposedQuestions;
   readonly test: ComposedQuestions;
@@ -45,10 +45,10 @@ export async function composedQuestions(
   let embedder: Embedder | undefined;
   const open = options.openEmbedder && (async () => (embedder = await options.openEmbedder!()));
   try {
-    const composer = await PromptComposer.open(policy, config, originals, open, options.signal);
+    const composer = await PromptComposer.open(policy, config, originals, open);
     return {
-      train: { questions: train, prompts: await composer.compose('rl', train, new Map(), options.signal), originals: originals.length },
-      test: { questions: test, prompts: await composer.compose('evaluation', test, new Map(), options.signal), originals: test.length },
+      train: { questions: train, prompts: await composer.compose('rl', train, new Map()), originals: originals.length },
+      test: { questions: test, prompts: await composer.compose('evaluation', test, new Map()), originals: test.length },
       sha256: all.sha256,
     };
   } finally {
@@ -57,15 +57,9 @@ export async function composedQuestions(
 }
 
 /** What the run's own stage accepts; it looks for no examples. */
-async function augmented(
-  policy: Policy,
-  config: Config,
-  data: PipelineData,
-  { signal, endpointKey }: PipelineOptions,
-): Promise<AugmentationState> {
+async function augmented(policy: Policy, config: Config, data: PipelineData, { endpointKey }: PipelineOptions): Promise<AugmentationState> {
   const job = { key: '', stage: 'augment', config: setPath(config, 'icl.k', 0), inputs: {} } as const;
-  const options = { ...(signal && { signal }), ...(endpointKey !== undefined && { endpointKey }) };
-  const stage = runStage(() => Promise.resolve(policy), job, {}, data, options);
+  const stage = runStage(() => Promise.resolve(policy), job, {}, data, endpointKey === undefined ? {} : { endpointKey });
   for (;;) {
     const { done, value } = await stage.next();
     if (done) return value!.augmentation!;

@@ -247,8 +247,8 @@ export class Trainer implements TrainerApi {
       try {
         const read = (adapter: NeededAdapter) => this.fetchAdapter(adapter, request);
         await loadNeededAdapters(policy, config, read);
-        const judge = neededAdapters(config).find(({ setting }) => setting === 'prm.model');
-        const order = { config, data, changes, train_sha256: dataset.train.sha256, prm: judge && (await read(judge)) };
+        const judge = neededAdapters(config).find(({ name }) => name === config.prm.model);
+        const order = { config, data, changes, recorded: dataset, prm: judge && (await read(judge)) };
         return await blobsOf(await clusterFiles(policy, order, { openEmbedder: async () => this.openMiniLm(request) }));
       } finally {
         await policy.dispose();

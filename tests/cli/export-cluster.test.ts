@@ -23,13 +23,14 @@ test('a notebook becomes a folder, with its settings changed and its training se
   expect(lines('data/updates.jsonl')).toHaveLength(3 * 8);
   expect(JSON.parse(readFileSync(join(out, 'config.json'), 'utf8'))).toMatchObject({ ppo: { algorithm: 'grpo', updates: 3 } });
   expect(existsSync(join(out, 'trl/train.py'))).toBe(true);
+  await expect(exportCluster([SMOKE, '--out', out])).rejects.toThrow('is not empty');
 });
 
 test.each<[string, string[]]>([
   ['export-cluster needs a notebook', ['--out', folder]],
   ['export-cluster needs a place', [SMOKE]],
   ['There is no backend gpu', [SMOKE, '--out', folder, '--backend', 'gpu']],
-  ["adapter_config.json can't be read", [SMOKE, '--out', folder, '--adapter', join(folder, 'none')]],
+  ["adapter_config.json can't be read", [SMOKE, '--out', join(folder, 'new'), '--adapter', join(folder, 'none')]],
   ['has no counterpart of ppo.algorithm dpo', [SMOKE, '--out', join(folder, 'dpo'), '--set', 'ppo.algorithm=dpo']],
 ])('%s', async (message, args) => {
   await expect(exportCluster(args)).rejects.toThrow(message);

@@ -51,10 +51,10 @@ const adapterFolder = (folder: string, files: PeftFiles): ExportFile[] => [
   bytesFile(`${folder}/adapter_model.safetensors`, files['adapter_model.safetensors'] as Bytes),
 ];
 
-/** @throws InputError for a config whose reward or algorithm no trainer here has. */
+/** @throws InputError as `checkExportable`. */
 export function clusterBundle(input: ClusterInput): ExportFile[] {
   const { config, train, test, adapter, prm, longestPrompt, bos, changes = [] } = input;
-  checkExportable(input);
+  checkExportable(config, prm);
   const facts: Facts = { config, adapter: adapter !== undefined, trainQuestions: train.length, longestPrompt };
   const targets = targetsOf(config.ppo.algorithm);
   const folders: Readonly<Record<Target, () => ExportFile[]>> = {
@@ -84,8 +84,10 @@ export function clusterBundle(input: ClusterInput): ExportFile[] {
   ];
 }
 
-function checkExportable({ config, prm }: ClusterInput): void {
+/** @throws InputError for a config whose reward or algorithm no trainer here has, and for a process reward model that isn't given. */
+export function checkExportable(config: Config, prm: PeftFiles | undefined): void {
   const { grader, ppo } = config;
+  targetsOf(ppo.algorithm);
   if (!ppo.enabled) throw new InputError('ppo.enabled is false, and the bundle is for RL.', 'Set ppo.enabled to true.');
   if (grader !== 'multiple_choice') {
     throw new InputError(

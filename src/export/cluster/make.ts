@@ -2,11 +2,12 @@
 import { LabError } from '../../base/errors.ts';
 import { type ComposedQuestions, composedQuestions } from '../../rft/composed.ts';
 import type { Config } from '../../rft/config.ts';
+import type { RunStartedEvent } from '../../rft/events.ts';
 import type { ScheduledChange } from '../../rft/live.ts';
 import type { PipelineData, PipelineOptions } from '../../rft/pipeline.ts';
 import type { AdapterExport, Policy } from '../../rft/policy.ts';
 import type { ExportFile } from '../file.ts';
-import { clusterBundle } from './bundle.ts';
+import { checkExportable, clusterBundle } from './bundle.ts';
 import { clusterRows } from './data.ts';
 
 export interface ClusterOrder {
@@ -18,8 +19,8 @@ export interface ClusterOrder {
   readonly prm?: AdapterExport | undefined;
   /** What a reader changed while the run went on; the bundle makes none of it. */
   readonly changes?: readonly ScheduledChange[];
-  /** Of the training questions of the run that is exported, where one is. */
-  readonly train_sha256?: string;
+  /** What the questions of the run that is exported were, where one is. */
+  readonly recorded?: RunStartedEvent['dataset'];
 }
 
 /**
@@ -28,16 +29,15 @@ export interface ClusterOrder {
  */
 export async function clusterFiles(
   policy: Policy,
-  { config, data, adapter, prm, changes, train_sha256 }: ClusterOrder,
+  { config, data, adapter, prm, changes, recorded }: ClusterOrder,
   options: Pick<PipelineOptions, 'endpointKey' | 'openEmbedder'>,
 ): Promise<ExportFile[]> {
+  // Before anything is rewritten, which may take long and cost something.
+  checkExportable(config, prm);
   const { train, test, sha256 } = await composedQuestions(policy, config, data, options);
-  if (train_sha256 !== undefined && train_sha256 !== sha256) {
-    throw new LabError(
-      'other-questions',
-      `The training questions at hand are not those of the run: their hash is ${sha256}, not ${train_sha256}.`,
-      'Choose the files that the run was done with again, and export then.',
-    );
+  if (recorded) {
+    checkQuestions('training', sha256, recorded.train.sha256);
+    checkQuestions('test', data.test.sha256, recorded.test.sha256);
   }
   return clusterBundle({
     config,
@@ -49,6 +49,15 @@ export async function clusterFiles(
     prm,
     changes,
   });
+}
+
+function checkQuestions(which: string, here: string, recorded: string): void {
+  if (here === recorded) return;
+  throw new LabError(
+    'other-questions',
+    `The ${which} questions at hand are not those of the run: their hash is ${here}, not ${recorded}.`,
+    'Choose the files that the run was done with again, and export then.',
+  );
 }
 
 const rowsOf = (split: 'train' | 'test', { questions, prompts, originals }: ComposedQuestions) =>

@@ -1,11 +1,13 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { type ClusterInput, clusterBundle } from '../../../src/export/cluster/bundle.ts';
 import { type ClusterRow, clusterRows } from '../../../src/export/cluster/data.ts';
+import { clusterFiles } from '../../../src/export/cluster/make.ts';
 import { bytesOf } from '../../../src/export/file.ts';
 import { openPolicy } from '../../../src/model/open.ts';
 import { type ComposedQuestions, composedQuestions } from '../../../src/rft/composed.ts';
 import { type Config, type PartialConfig, configFields, resolveConfig, setPaths } from '../../../src/rft/config.ts';
-import type { SampleEvent } from '../../../src/rft/events.ts';
+import { type Dataset, firstQuestions } from '../../../src/rft/dataset.ts';
+import type { RunStartedEvent, SampleEvent } from '../../../src/rft/events.ts';
 import { runPipeline } from '../../../src/rft/pipeline.ts';
 import { formatPrompt } from '../../../src/rft/tasks/format.ts';
 import { picoData, picoFiles, tinyRun } from '../../model/pico.ts';
@@ -142,5 +144,21 @@ describe('its questions', () => {
     expect(composed.test.prompts.map(({ text }) => text)).toEqual(composed.test.questions.map(formatPrompt));
     expect(composed.train.originals).toBe(4);
     expect(composed.train.questions.length).toBeGreaterThan(4);
+  });
+
+  test('that are not those of the run that is exported are refused', async () => {
+    const policy = await openPolicy('pico', picoFiles(), { backend: 'cpu' });
+    const data = await picoData();
+    const dataset = ({ name, questions: { length }, sha256 }: Dataset) => ({ name, questions: length, sha256 });
+    const train = await firstQuestions(data.train, 6);
+    const of = (recorded: RunStartedEvent['dataset']) => clusterFiles(policy, { config: tinyRun(), data, recorded }, {});
+    await expect(of({ train: dataset(data.train), test: dataset(data.test) })).rejects.toThrow(
+      'The training questions at hand are not those of the run',
+    );
+    await expect(of({ train: dataset(train), test: dataset(data.train) })).rejects.toThrow(
+      'The test questions at hand are not those of the run',
+    );
+    expect((await of({ train: dataset(train), test: dataset(data.test) })).length).toBeGreaterThan(10);
+    await policy.dispose();
   });
 });
