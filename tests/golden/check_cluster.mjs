@@ -16,7 +16,7 @@
  * Works in runs/check-cluster, which git ignores; exit status 1 at the first thing that is otherwise.
  */
 import { execFileSync } from 'node:child_process';
-import { chmodSync, cpSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 
@@ -84,7 +84,7 @@ const small = { ...shared, 'ppo.updates': 2, 'ppo.questions_per_update': 2, 'ppo
 /** @param {string} algorithm */
 const bundleOf = (algorithm) => {
   const bundle = `${folder}/${algorithm}`;
-  lab('export-cluster', notebook, '--adapter', `${folder}/adapter`, '--out', bundle, ...flags({ ...small, 'ppo.algorithm': algorithm }));
+  if (!existsSync(bundle)) lab('export-cluster', notebook, '--adapter', `${folder}/adapter`, '--out', bundle, ...flags({ ...small, 'ppo.algorithm': algorithm }));
   return bundle;
 };
 for (const algorithm of ['rloo', 'grpo', 'dr_grpo', 'dapo', 'gspo', 'cispo']) check('trl', bundleOf(algorithm));
