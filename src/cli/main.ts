@@ -7,6 +7,7 @@ import { BENCH_OPTIONS, bench } from './bench.ts';
 import { DISTILL_OPTIONS, distill } from './distill/distill.ts';
 import { DISTILLED } from './distill/recipes.ts';
 import { EVAL_OPTIONS, evaluateModel } from './eval.ts';
+import { EXPORT_CLUSTER_OPTIONS, exportCluster } from './export-cluster.ts';
 import { EXPORT_OPTIONS, exportRun } from './export.ts';
 import { FUZZ_OPTIONS, fuzzLinks } from './fuzz-links.ts';
 import { GRADE_OPTIONS, grade } from './grade.ts';
@@ -29,6 +30,12 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   verify: { summary: 'Replay the run of a record and compare.', takes: 'run.jsonl', options: VERIFY_OPTIONS, run: verify },
   eval: { summary: 'Accuracy of a model on the test questions, as JSON.', options: EVAL_OPTIONS, run: evaluateModel },
   export: { summary: 'A run in the formats of other tools.', takes: 'run.jsonl', options: EXPORT_OPTIONS, run: exportRun },
+  'export-cluster': {
+    summary: 'A notebook for TRL, or for OpenRLHF on Ray.',
+    takes: 'NOTEBOOK',
+    options: EXPORT_CLUSTER_OPTIONS,
+    run: exportCluster,
+  },
   ablate: { summary: 'The paper’s table, or a sweep, from one config.', options: ABLATE_OPTIONS, run: ablate },
   inspect: { summary: 'What a file of questions holds and what is wrong with it.', takes: 'FILE', options: INSPECT_OPTIONS, run: inspect },
   grade: { summary: 'Try a grader on a response, or on bad ones.', options: GRADE_OPTIONS, run: grade },
@@ -43,7 +50,7 @@ const usage = () => `Usage: lab <command> [options]
 
 Commands
 ${Object.entries(COMMANDS)
-  .map(([name, { summary }]) => `  ${name.padEnd(10)} ${summary}`)
+  .map(([name, { summary }]) => `  ${name.padEnd(14)} ${summary}`)
   .join('\n')}
 
 lab <command> --help lists its flags. Exit codes: 0 done; 1 a fault, or figures that were not reproduced; 2 something given can't be used;

@@ -57,11 +57,7 @@ export async function run(args: readonly string[]): Promise<number> {
     throw new InputError('run needs a notebook.', 'For example: lab run public/notebooks/quickstart.json --seed 1 --out run.jsonl');
   if (values.backend !== 'webgpu' && values.backend !== 'cpu')
     throw new InputError(`There is no backend ${values.backend}.`, 'Use webgpu or cpu.');
-  const settings = [
-    ...(values.seed === undefined ? [] : [`seed=${values.seed}`]),
-    ...(values.train === undefined ? [] : [`data.file=${basename(values.train)}`]),
-    ...values.set,
-  ];
+  const settings = [...(values.seed === undefined ? [] : [`seed=${values.seed}`]), ...ownFileSetting(values.train), ...values.set];
   const config = await configOf(path, values.preset, settings);
   const changes = new ChangeSchedule(config, scheduledChanges(values.change));
   const data = await questionsOf(config, values.train, values.test);
@@ -101,6 +97,9 @@ export async function run(args: readonly string[]): Promise<number> {
     return stopped ? STOPPED : 0;
   });
 }
+
+/** The setting that says that the questions are the reader's own. */
+export const ownFileSetting = (train: string | undefined): string[] => (train === undefined ? [] : [`data.file=${basename(train)}`]);
 
 /** The questions of a run: two files of one's own, or the bundled task's. */
 export async function questionsOf(
@@ -172,7 +171,8 @@ export function scheduledChanges(changes: readonly string[]): ScheduledChange[] 
   });
 }
 
-async function configOf(path: string, preset: string | undefined, settings: readonly string[]): Promise<Config> {
+/** The config of a notebook, under a preset and with settings changed, each written as path=value. */
+export async function configOf(path: string, preset: string | undefined, settings: readonly string[]): Promise<Config> {
   const config = await readNotebook(path);
   const pairs = settingPairs(settings);
   const name = presetNames.find((known) => known === preset);

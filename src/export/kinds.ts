@@ -1,7 +1,10 @@
 /** What can be taken out of a run, and what each thing is. */
 
 export const EXPORT_KINDS = ['adapter', 'merged', 'gguf', 'rollouts', 'preferences', 'sft', 'metrics', 'ipynb', 'html', 'zip'] as const;
-export type ExportKind = (typeof EXPORT_KINDS)[number];
+
+/** Those of the page: headless, `export-cluster` starts from a notebook. */
+export const PAGE_KINDS = [...EXPORT_KINDS, 'cluster'] as const;
+export type PageKind = (typeof PAGE_KINDS)[number];
 
 /** Those that need the trained weights, and the tables that the record gives. */
 export type ModelKind = 'adapter' | 'merged' | 'gguf';
@@ -11,10 +14,10 @@ export type TableKind = 'rollouts' | 'preferences' | 'sft' | 'metrics';
 export const EXPORT_DTYPES = ['f16', 'f32'] as const;
 export type ExportDtype = (typeof EXPORT_DTYPES)[number];
 
-export const isModelKind = (kind: ExportKind): kind is ModelKind => kind === 'adapter' || kind === 'merged' || kind === 'gguf';
+export const isModelKind = (kind: PageKind): kind is ModelKind => kind === 'adapter' || kind === 'merged' || kind === 'gguf';
 
-export const isTableKind = (kind: ExportKind): kind is TableKind =>
-  !isModelKind(kind) && kind !== 'ipynb' && kind !== 'html' && kind !== 'zip';
+export const isTableKind = (kind: PageKind): kind is TableKind =>
+  !isModelKind(kind) && kind !== 'ipynb' && kind !== 'html' && kind !== 'zip' && kind !== 'cluster';
 
 /** Folders of the archive of everything. */
 export const MODEL_FOLDERS: Readonly<Record<ModelKind, string>> = { adapter: 'adapter', merged: 'merged-model', gguf: 'gguf' };
@@ -24,7 +27,7 @@ export interface KindInfo {
   readonly summary: string;
 }
 
-export const KINDS: Readonly<Record<ExportKind, KindInfo>> = {
+export const KINDS: Readonly<Record<PageKind, KindInfo>> = {
   adapter: { title: 'Adapter', summary: 'The trained LoRA adapter alone, as PEFT lays it out.' },
   merged: { title: 'Merged model', summary: 'Base and adapter in one, as a Hugging Face folder that transformers loads.' },
   gguf: { title: 'GGUF', summary: 'The merged model in one file, for llama.cpp and what builds on it.' },
@@ -35,4 +38,8 @@ export const KINDS: Readonly<Record<ExportKind, KindInfo>> = {
   ipynb: { title: 'Jupyter notebook', summary: 'The notebook with its settings, the command that runs it, and the figures.' },
   html: { title: 'Report', summary: 'One page that opens offline: accuracy, charts, responses, settings, provenance.' },
   zip: { title: 'Everything', summary: 'All of it in one archive, with a README.' },
+  cluster: {
+    title: 'For a cluster (zip)',
+    summary: 'The settings and questions of this run for TRL, or for OpenRLHF on Ray, from the base on; with what is not the same there.',
+  },
 };

@@ -26,7 +26,7 @@ export interface ModelOptions {
 }
 
 /** An adapter that fits the base need not be that of the run: @throws InputError where its settings are other ones. */
-export async function checkAdapter({ config }: RunStartedEvent, { adapter, folder, name }: TrainedModel): Promise<void> {
+export async function checkAdapter({ config }: Pick<RunStartedEvent, 'config'>, { adapter, folder, name }: TrainedModel): Promise<void> {
   const { config: model } = await readTextSide(name, folder);
   const { rank, alpha, rslora, targets } = readPeftAdapter(adapter, model).config;
   const [has, needs] = [loraText({ rank, alpha, rslora, targets }), loraText(config.lora)];

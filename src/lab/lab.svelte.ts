@@ -5,7 +5,9 @@ import { type Config, setPaths } from '../rft/config.ts';
 import { type Dataset, firstQuestions, parseDataset, type Question } from '../rft/dataset.ts';
 import { type Difference, differencesBetween } from '../rft/differences.ts';
 import type { Embedder } from '../rft/embedder.ts';
-import { type SettingChange, withChanges } from '../rft/live.ts';
+import type { ExportedRun } from '../export/provenance.ts';
+import type { RunStartedEvent } from '../rft/events.ts';
+import { type SettingChange, changesOf, withChanges } from '../rft/live.ts';
 import type { Interval } from '../rft/statistics.ts';
 import { TrainerClient, WORKER_STOPPED } from '../workers/client.ts';
 import { MiniLmEmbedder } from '../workers/embedder-client.ts';
@@ -398,11 +400,21 @@ export class Lab {
   exportModel(request: Omit<ModelExportRequest, 'opened'>, opened?: ForeignRun): Promise<ExportedFile[]> {
     if (!opened?.adapter) return this.client.exportModel(request);
     const { started, adapter } = opened;
-    const { model: name } = started.config;
+    return this.client.exportModel({ ...request, opened: { model: this.modelOf(started), started, adapter } });
+  }
+
+  /** A run's settings and questions for trainers outside the tab. */
+  async exportCluster({ started, events }: ExportedRun): Promise<ExportedFile[]> {
+    const { config } = started;
+    const [train, test] = await Promise.all([this.questions(config, 'train'), this.questions(config, 'test')]);
+    return this.client.exportCluster({ model: this.modelOf(started), started, train, test, changes: changesOf(events) });
+  }
+
+  /** The base of a run, which need not be the one that is loaded. */
+  private modelOf({ config: { model: name } }: RunStartedEvent): ModelRequest {
     const { own } = this.models;
     const files = own?.name === name ? own.files : undefined;
-    const model = { name, backend: this.backend, base: this.base, ...(files && { files }) };
-    return this.client.exportModel({ ...request, opened: { model, started, adapter } });
+    return { name, backend: this.backend, base: this.base, ...(files && { files }) };
   }
 
   private start(how: { readonly resume: boolean; readonly stepwise: boolean }): Promise<void> {

@@ -9,6 +9,7 @@ import type { Interval } from '../rft/statistics.ts';
 import { type Answer, unwrap } from './answer.ts';
 import { type Connection, openConnection, openPort } from './connection.ts';
 import type {
+  ClusterExportRequest,
   CheckpointMessage,
   DescribeRequest,
   DeviceReport,
@@ -170,6 +171,10 @@ export class TrainerClient {
 
   exportModel(request: ModelExportRequest): Promise<ExportedFile[]> {
     return this.ask((api) => api.exportModel(request));
+  }
+
+  exportCluster(request: ClusterExportRequest): Promise<ExportedFile[]> {
+    return this.ask((api) => api.exportCluster(request));
   }
 
   loseDevice(): void {

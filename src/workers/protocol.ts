@@ -85,6 +85,15 @@ export interface ModelExportRequest extends ModelOptions {
   readonly opened?: { readonly model: ModelRequest; readonly started: RunStartedEvent; readonly adapter: AdapterExport };
 }
 
+/** A run's settings and questions for trainers outside the tab. */
+export interface ClusterExportRequest {
+  readonly model: ModelRequest;
+  readonly started: RunStartedEvent;
+  readonly train: DataFile;
+  readonly test: DataFile;
+  readonly changes: readonly ScheduledChange[];
+}
+
 export interface ExportedFile {
   readonly name: string;
   /** Bytes. */
@@ -119,6 +128,8 @@ export interface TrainerApi {
   stop(): void;
   /** The trained adapter, or the one that is handed over, as files of that kind. */
   exportModel(request: ModelExportRequest): Promise<Answer<ExportedFile[]>>;
+  /** On a policy of its own, so that what was trained stays; refused during a run. */
+  exportCluster(request: ClusterExportRequest): Promise<Answer<ExportedFile[]>>;
   /** For tests: the device goes away as it does when a driver resets. */
   loseDevice(): void;
 }

@@ -1,7 +1,8 @@
 /** The training worker's side of the protocol: the device, the model and the run live here and nowhere else. */
 import { InputError, LabError } from '../base/errors.ts';
 import { Seed } from '../base/random.ts';
-import type { Bytes } from '../export/file.ts';
+import { clusterFiles } from '../export/cluster/make.ts';
+import type { Bytes, ExportFile } from '../export/file.ts';
 import { type TrainedModel, checkAdapter, modelFiles } from '../export/model-files.ts';
 import { Gpu } from '../gpu/device.ts';
 import { parameterCount } from '../model/config.ts';
@@ -10,7 +11,7 @@ import type { ModelFolder } from '../model/folder.ts';
 import { checkRegions, memoryNeeded, runSizes } from '../model/memory.ts';
 import { inspectModel, openPolicy } from '../model/open.ts';
 import { encodeCheckpoint, decodeCheckpoint } from '../rft/checkpoint.ts';
-import { type NeededAdapter, loadNeededAdapters } from '../rft/adapters.ts';
+import { type NeededAdapter, loadNeededAdapters, neededAdapters } from '../rft/adapters.ts';
 import { parseDataset } from '../rft/dataset.ts';
 import { PolicyEmbedder } from '../rft/embedder.ts';
 import type { ProgressEvent, RunEvent } from '../rft/events.ts';
@@ -27,6 +28,7 @@ import { MiniLmEmbedder } from './embedder-client.ts';
 import { fetchAdapter, fetchModel, folderOfFiles } from './files.ts';
 import type {
   AdapterExport,
+  ClusterExportRequest,
   DescribeRequest,
   DeviceReport,
   ExportedFile,
@@ -152,7 +154,7 @@ export class Trainer implements TrainerApi {
       const open = async () => {
         this.policy = loaded ?? (await this.openPolicy(this.model));
         loaded = undefined;
-        await loadNeededAdapters(this.policy, config, (adapter) => this.fetchAdapter(adapter));
+        await loadNeededAdapters(this.policy, config, (adapter) => this.fetchAdapter(adapter, this.model!.request));
         return this.policy;
       };
       const outbox = new Outbox(
@@ -166,7 +168,7 @@ export class Trainer implements TrainerApi {
             now,
             appVersion,
             changes: schedule,
-            openEmbedder: async () => this.openMiniLm(),
+            openEmbedder: async () => this.openMiniLm(this.model!.request), // A run has a model.
             onProgress: (progress) => outbox.show(progress),
             ...(checkpoint && { resume: checkpoint }),
           }),
@@ -231,10 +233,26 @@ export class Trainer implements TrainerApi {
   exportModel({ kind, measure, opened, ...options }: ModelExportRequest): Promise<Answer<ExportedFile[]>> {
     return answer(async () => {
       const files = await modelFiles(kind, opened ? await this.openedModel(opened) : await this.trainedModel(), options);
-      if (measure) return files.map(({ name, size }) => ({ name, size }));
-      const exported: ExportedFile[] = [];
-      for (const { name, size, parts } of files) exported.push({ name, size, blob: new Blob(await collected(parts())) });
-      return exported;
+      return measure ? files.map(({ name, size }) => ({ name, size })) : blobsOf(files);
+    });
+  }
+
+  exportCluster({ model: request, started, train, test, changes }: ClusterExportRequest): Promise<Answer<ExportedFile[]>> {
+    return answer(async () => {
+      this.refuseDuringRun();
+      const { config, dataset } = started;
+      const data = { train: await parseDataset(train.name, train.text), test: await parseDataset(test.name, test.text) };
+      const folder = await this.folderOf(request);
+      const policy = await this.openPolicy({ request, folder });
+      try {
+        const read = (adapter: NeededAdapter) => this.fetchAdapter(adapter, request);
+        await loadNeededAdapters(policy, config, read);
+        const judge = neededAdapters(config).find(({ name }) => name === config.prm.model);
+        const order = { config, data, changes, recorded: dataset, prm: judge && (await read(judge)) };
+        return await blobsOf(await clusterFiles(policy, order, { openEmbedder: async () => this.openMiniLm(request) }));
+      } finally {
+        await policy.dispose();
+      }
     });
   }
 
@@ -250,10 +268,13 @@ export class Trainer implements TrainerApi {
 
   /** @throws InputError for an adapter that is not of that run and base. */
   private async openedModel({ model, started, adapter }: NonNullable<ModelExportRequest['opened']>): Promise<TrainedModel> {
-    const folder = model.files ? folderOfFiles(model.files) : await fetchModel(model, this.downloads, (message) => this.post(message));
-    const trained = { name: model.name, folder, adapter };
+    const trained = { name: model.name, folder: await this.folderOf(model), adapter };
     await checkAdapter(started, trained);
     return trained;
+  }
+
+  private async folderOf(request: ModelRequest): Promise<ModelFolder> {
+    return request.files ? folderOfFiles(request.files) : fetchModel(request, this.downloads, (message) => this.post(message));
   }
 
   /** One at a time: whoever asks for a model that another one is waiting for finds it here. */
@@ -294,9 +315,8 @@ export class Trainer implements TrainerApi {
   }
 
   /** A worker of this worker's own, so that the encoder goes when the run goes; on the CPU, which leaves the GPU to the run. */
-  private openMiniLm(): MiniLmEmbedder {
-    if (!this.model) throw new LabError('no-model', 'No model is loaded.', 'Load a model first.');
-    return new MiniLmEmbedder({ device: 'wasm', base: this.model.request.base }, (message) => this.post(message));
+  private openMiniLm({ base }: ModelRequest): MiniLmEmbedder {
+    return new MiniLmEmbedder({ device: 'wasm', base }, (message) => this.post(message));
   }
 
   private openPolicy(model: LoadedModel | undefined, options: EngineOptions = {}): Promise<Policy> {
@@ -305,8 +325,7 @@ export class Trainer implements TrainerApi {
     return openPolicy(request.name, folder, { ...options, backend: request.backend, gpu: this.tap.gpu });
   }
 
-  private fetchAdapter(adapter: NeededAdapter): Promise<AdapterExport> {
-    const { request } = this.model!; // Whoever asks has opened a policy of it.
+  private fetchAdapter(adapter: NeededAdapter, request: ModelRequest): Promise<AdapterExport> {
     if (!request.files) return fetchAdapter(request, adapter, this.downloads, (message) => this.post(message));
     throw new InputError(
       `${request.name} is a model of your own, and the adapter ${adapter.name}, which ${adapter.setting} names, belongs to a bundled one.`,
@@ -336,6 +355,12 @@ export class Trainer implements TrainerApi {
   private post(message: WorkerMessage, transferred: Transferable[] = []): void {
     this.port?.postMessage(message, transferred);
   }
+}
+
+async function blobsOf(files: readonly ExportFile[]): Promise<ExportedFile[]> {
+  const exported: ExportedFile[] = [];
+  for (const { name, size, parts } of files) exported.push({ name, size, blob: new Blob(await collected(parts())) });
+  return exported;
 }
 
 /** A Blob keeps its parts where the browser likes, on the disk if they are many. */

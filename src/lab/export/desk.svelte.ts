@@ -3,7 +3,7 @@ import { type ErrorRecord, InputError, LabError, errorRecord } from '../../base/
 import { modelCard } from '../../export/card.ts';
 import { type ModelPart, everything } from '../../export/everything.ts';
 import type { ExportFile } from '../../export/file.ts';
-import { type ExportDtype, type ExportKind, KINDS, MODEL_FOLDERS, type ModelKind, isModelKind } from '../../export/kinds.ts';
+import { type ExportDtype, KINDS, MODEL_FOLDERS, type ModelKind, type PageKind, isModelKind } from '../../export/kinds.ts';
 import { ADAPTER_FILES, openAdapter } from '../../export/open-adapter.ts';
 import { type ExportedRun, runStem, sha256Hex } from '../../export/provenance.ts';
 import { recordFile } from '../../export/record-files.ts';
@@ -11,7 +11,7 @@ import type { SftShape } from '../../export/rows.ts';
 import type { TableFormat } from '../../export/tables.ts';
 import { zipParts } from '../../export/zip.ts';
 import { readRunEvents } from '../../notebook/record.ts';
-import type { AdapterExport } from '../../workers/protocol.ts';
+import type { AdapterExport, ExportedFile } from '../../workers/protocol.ts';
 import { download } from '../download.ts';
 import type { Lab } from '../lab.svelte.ts';
 
@@ -21,7 +21,7 @@ export interface ForeignRun extends ExportedRun {
 }
 
 interface Order {
-  readonly kind: ExportKind;
+  readonly kind: PageKind;
   /** Of tables. */
   readonly format: TableFormat;
   /** Of SFT examples. */
@@ -46,7 +46,7 @@ interface Prepared {
 const LARGEST_RECORD = 200 * 1024 * 1024;
 
 export class ExportDesk {
-  kind = $state<ExportKind>('zip');
+  kind = $state<PageKind>('zip');
   format = $state<TableFormat>('jsonl');
   shape = $state<SftShape>('messages');
   dtype = $state<ExportDtype>('f16');
@@ -111,7 +111,8 @@ export class ExportDesk {
     this.working = true;
     this.problem = undefined;
     try {
-      const { name, files } = await this.make(order, order.source, false);
+      // What is for a cluster was made whole to be measured.
+      const { name, files } = order.kind === 'cluster' && this.prepared ? this.prepared : await this.make(order, order.source, false);
       const parts: Uint8Array<ArrayBuffer>[] = [];
       for await (const part of name.endsWith('.zip') ? zipParts(files) : files[0]!.parts()) parts.push(part);
       download(name, new Blob(parts, { type: name.endsWith('.zip') ? 'application/zip' : 'application/octet-stream' }));
@@ -152,6 +153,10 @@ export class ExportDesk {
   private async make(order: Order, run: ExportedRun, measure: boolean): Promise<Prepared> {
     const { kind } = order;
     if (kind === 'zip') return this.makeAll(order, run, measure);
+    if (kind === 'cluster') {
+      const files = filesOf(await this.lab.exportCluster(run));
+      return { name: `${runStem(run)}-cluster.zip`, size: sizeOf(files), files };
+    }
     if (!isModelKind(kind)) {
       const file = await recordFile(kind, run, order);
       return { name: kind === 'html' || kind === 'ipynb' ? file.name : `${runStem(run)}-${file.name}`, size: file.size, files: [file] };
@@ -192,9 +197,12 @@ export class ExportDesk {
     }
     const request = { kind, measure, dtype, card: await modelCard(run), fileName: `${runStem(run)}.${dtype}` };
     const files = await this.lab.exportModel(request, opened);
-    return files.map(({ name, size, blob }) => ({ name, size, parts: () => blobParts(blob!) }));
+    return filesOf(files);
   }
 }
+
+const filesOf = (files: readonly ExportedFile[]): ExportFile[] =>
+  files.map(({ name, size, blob }) => ({ name, size, parts: () => blobParts(blob!) }));
 
 const sizeOf = (files: readonly ExportFile[]) => files.reduce((sum, { size }) => sum + size, 0);
 
