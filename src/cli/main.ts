@@ -13,6 +13,7 @@ import { FUZZ_OPTIONS, fuzzLinks } from './fuzz-links.ts';
 import { GRADE_OPTIONS, grade } from './grade.ts';
 import { INSPECT_OPTIONS, inspect } from './inspect.ts';
 import { type Options, describeOptions } from './options.ts';
+import { RECORDING_OPTIONS, recording } from './recording.ts';
 import { RUN_OPTIONS, run } from './run.ts';
 import { SIMILAR_OPTIONS, similar } from './similar.ts';
 import { VERIFY_OPTIONS, verify } from './verify.ts';
@@ -28,6 +29,12 @@ interface Command {
 const COMMANDS: Readonly<Record<string, Command>> = {
   run: { summary: 'Run a notebook; its events come out as JSON lines.', takes: 'NOTEBOOK', options: RUN_OPTIONS, run },
   verify: { summary: 'Replay the run of a record and compare.', takes: 'run.jsonl', options: VERIFY_OPTIONS, run: verify },
+  recording: {
+    summary: 'A finished run of a bundled notebook, packed for the page to play.',
+    takes: 'NAME run.jsonl',
+    options: RECORDING_OPTIONS,
+    run: recording,
+  },
   eval: { summary: 'Accuracy of a model on the test questions, as JSON.', options: EVAL_OPTIONS, run: evaluateModel },
   export: { summary: 'A run in the formats of other tools.', takes: 'run.jsonl', options: EXPORT_OPTIONS, run: exportRun },
   'export-cluster': {
