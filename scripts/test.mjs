@@ -26,8 +26,8 @@ const GROUPS = {
   check: { budget: 120, run: check },
   unit: { budget: 420, run: (limit) => vitest('unit', limit) },
   browser: { budget: 120, run: (limit) => vitest('browser', limit) },
-  e2e: { budget: 240, run: endToEnd },
-  full: { budget: 3600, run: (limit) => vitest('full', limit) },
+  e2e: { budget: 240, run: (limit) => onBuiltSite('e2e', limit) },
+  full: { budget: 3600, run: (limit) => onBuiltSite('full', limit) },
 };
 
 ensurePackages();
@@ -44,6 +44,7 @@ const needsDevice = chosen.some((name) => name !== 'check');
 const total = { passed: 0, failed: 0 };
 const lines = [];
 let browserIsMissing = false;
+let siteIsBuilt = false;
 for (const name of needsDevice ? ['set-up', ...chosen] : chosen) {
   if (browserIsMissing && (name === 'browser' || name === 'e2e')) {
     lines.push(`${name.padEnd(8)} not run: there is no browser`);
@@ -89,10 +90,13 @@ async function check(limit) {
   return count;
 }
 
-/** @param {number} limit @returns {Promise<Count>} */
-async function endToEnd(limit) {
-  const { code } = await node(['vite/bin/vite.js', 'build', '--logLevel', 'warn'], limit, 'inherit');
-  return code === 0 ? vitest('e2e', limit) : { passed: 0, failed: 1 };
+/**
+ * For tests that visit the site, which is built once for all groups.
+ * @param {string} project @param {number} limit @returns {Promise<Count>}
+ */
+async function onBuiltSite(project, limit) {
+  siteIsBuilt ||= (await node(['vite/bin/vite.js', 'build', '--logLevel', 'warn'], limit, 'inherit')).code === 0;
+  return siteIsBuilt ? vitest(project, limit) : { passed: 0, failed: 1 };
 }
 
 /** @param {string} project @param {number} limit @returns {Promise<Count>} */

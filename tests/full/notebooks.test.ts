@@ -1,6 +1,6 @@
 /** Every notebook that comes with the lab, cut to two updates, on the real engine and the bundled pico. */
 import { readFileSync, readdirSync } from 'node:fs';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { nodeGpu } from '../../src/cli/dawn.ts';
 import { openPolicy } from '../../src/model/open.ts';
 import { parseNotebook } from '../../src/notebook/schema.ts';
@@ -17,6 +17,10 @@ let policy: Policy;
 beforeAll(async () => {
   policy = await openPolicy('pico', picoFiles(), { backend: 'webgpu', gpu: await nodeGpu() });
 });
+// Each notebook finds the policy as a reader does who opens it first: without adapters.
+afterEach(async () => {
+  for (const { name } of policy.frozenAdapters()) await policy.dropAdapter(name);
+});
 afterAll(() => policy.dispose());
 
 const cut = (config: Config): Config =>
@@ -24,6 +28,8 @@ const cut = (config: Config): Config =>
     ...config,
     model: 'pico',
     data: { ...config.data, train_questions: 8 },
+    // An untrained rewriter writes nothing that could be used.
+    augment: { ...config.augment, rewriter: config.augment.rewriter === 'adapter' ? 'template' : config.augment.rewriter },
     synthesis: { ...config.synthesis, max_tries: 2, tries_per_batch: 2, max_new_tokens: 40 },
     sft: { ...config.sft, epochs: 1 },
     ppo: { ...config.ppo, updates: 2, minibatches: 1, questions_per_update: 3, samples_per_question: 2, max_new_tokens: 40 },
