@@ -5,6 +5,7 @@ import type {
   BestEvent,
   ConfigChangedEvent,
   DoneEvent,
+  EpochEvent,
   EvaluationMetricEvent,
   ProgressEvent,
   RetrievalEvent,
@@ -16,7 +17,9 @@ import type {
   SampleEvent,
   SftMetricEvent,
   Stage,
+  SynthesisBatchEvent,
   SynthesisSummaryEvent,
+  TriesEvent,
   WarningEvent,
 } from '../rft/events.ts';
 
@@ -44,7 +47,10 @@ export interface RunView {
   readonly evaluations: readonly EvaluationMetricEvent[];
   readonly augmentation: AugmentMetricEvent | undefined;
   readonly rewrites: readonly RewriteEvent[];
+  readonly batches: readonly SynthesisBatchEvent[];
+  readonly tries: readonly TriesEvent[];
   readonly synthesis: SynthesisSummaryEvent | undefined;
+  readonly epochs: readonly EpochEvent[];
   readonly retrievals: readonly RetrievalEvent[];
   readonly bests: readonly BestEvent[];
   readonly rounds: readonly RoundEvent[];
@@ -67,7 +73,10 @@ export const emptyView = (): RunView => ({
   evaluations: [],
   augmentation: undefined,
   rewrites: [],
+  batches: [],
+  tries: [],
   synthesis: undefined,
+  epochs: [],
   retrievals: [],
   bests: [],
   rounds: [],
@@ -113,6 +122,7 @@ export function foldEvents(view: RunView, events: readonly RunEvent[]): RunView 
         else if (event.stage === 'augment') augmentation = event;
         else if (event.stage !== 'synthesize') push('evaluations', event);
         else if ('tries_histogram' in event) synthesis = event;
+        else push('batches', event);
         break;
       case 'sample': {
         const key = groupKey(event);
@@ -126,6 +136,12 @@ export function foldEvents(view: RunView, events: readonly RunEvent[]): RunView 
       }
       case 'rewrite':
         push('rewrites', event);
+        break;
+      case 'tries':
+        push('tries', event);
+        break;
+      case 'epoch':
+        push('epochs', event);
         break;
       case 'warning':
         push('warnings', event);
@@ -169,7 +185,8 @@ export function foldEvents(view: RunView, events: readonly RunEvent[]): RunView 
   };
 }
 
-type ListName = 'ppo' | 'sft' | 'evaluations' | 'rewrites' | 'retrievals' | 'bests' | 'rounds' | 'changes' | 'warnings';
+type ListName =
+  'ppo' | 'sft' | 'evaluations' | 'rewrites' | 'batches' | 'tries' | 'epochs' | 'retrievals' | 'bests' | 'rounds' | 'changes' | 'warnings';
 
 export const groupKey = ({ stage, update }: Pick<SampleEvent, 'stage' | 'update'>): string =>
   update === undefined ? stage : `${stage}:${update}`;

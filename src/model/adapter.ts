@@ -1,6 +1,6 @@
 /** LoRA adapters: made fresh as PEFT makes them, and moved between the engine's fused regions and PEFT's files. */
 import type { Seed } from '../base/random.ts';
-import type { LoraConfig } from '../rft/policy.ts';
+import type { AdapterNorm, LoraConfig, LoraTarget } from '../rft/policy.ts';
 import type { ModelConfig } from './config.ts';
 import { adapterLayout } from './layout.ts';
 import type { LoraPair, PeftAdapter, ValueHeadWeights } from './peft.ts';
@@ -47,6 +47,26 @@ export function adapterPairs(config: ModelConfig, lora: LoraConfig, region: (nam
     ]),
   );
 }
+
+/** ||scale · B · A||: the trace of BᵀB · AAᵀ, both r x r, so that the product itself is never made. */
+export const adapterNorms = (config: ModelConfig, lora: LoraConfig, region: (name: string) => Float32Array): AdapterNorm[] =>
+  [...adapterPairs(config, lora, region)].map(([name, { a, b }]) => {
+    const [layer, target] = name.split('.') as [string, LoraTarget];
+    const { rank } = lora;
+    const [inputs, out] = [a.length / rank, b.length / rank];
+    let square = 0;
+    for (let i = 0; i < rank; i++) {
+      for (let j = 0; j < rank; j++) {
+        let aa = 0;
+        for (let k = 0; k < inputs; k++) aa += a[i * inputs + k]! * a[j * inputs + k]!;
+        let bb = 0;
+        for (let k = 0; k < out; k++) bb += b[k * rank + i]! * b[k * rank + j]!;
+        square += aa * bb;
+      }
+    }
+    // Rounding may leave a zero a little below zero.
+    return { layer: Number(layer), target, norm: loraScale(lora) * Math.sqrt(Math.max(0, square)) };
+  });
 
 /** The value head out of the adapter's regions. */
 export const headWeights = (region: (name: string) => Float32Array): ValueHeadWeights => ({

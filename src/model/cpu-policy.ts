@@ -9,6 +9,7 @@ import { sampleReference } from '../nn/sample.ts';
 import type {
   AdapterExport,
   AdapterName,
+  AdapterNorm,
   DpoBatch,
   DpoMetrics,
   FrozenAdapter,
@@ -31,7 +32,7 @@ import type {
   TokenScores,
   Tokenizer,
 } from '../rft/policy.ts';
-import { adapterPairs, adapterParts, headWeights, initialAdapter, initialValueHead } from './adapter.ts';
+import { adapterNorms, adapterPairs, adapterParts, headWeights, initialAdapter, initialValueHead } from './adapter.ts';
 import { type ModelConfig, parameterCount } from './config.ts';
 import { type CpuAdapter, type CpuTrunk, allocateCpu, cpuCache, cpuDecode, cpuForward, cpuTrunk } from './cpu-model.ts';
 import { prmStep, scoreSteps } from './cpu-prm.ts';
@@ -247,6 +248,11 @@ export class CpuPolicy implements Policy {
     const adapter = this.adapterOf(name);
     if (!adapter?.weights.has('value.weight')) throw noValueHead(name);
     return scoreSteps(this.trunk, sequences, positions, adapter, signal);
+  }
+
+  async adapterNorms(): Promise<AdapterNorm[]> {
+    const { lora, weights } = { ...this.need(), weights: this.need().actor.weights };
+    return adapterNorms(this.config, lora, (region) => Float32Array.from(weights.get(region)!));
   }
 
   async attachAdapter(lora: LoraConfig, seed: SeedWords, { value_head = false }: { value_head?: boolean } = {}): Promise<void> {

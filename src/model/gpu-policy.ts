@@ -4,6 +4,7 @@ import { Seed } from '../base/random.ts';
 import type {
   AdapterExport,
   AdapterName,
+  AdapterNorm,
   DpoBatch,
   DpoMetrics,
   FrozenAdapter,
@@ -26,7 +27,7 @@ import type {
   TokenScores,
   Tokenizer,
 } from '../rft/policy.ts';
-import { adapterPairs, adapterParts, headWeights, initialAdapter, initialValueHead, loraScale } from './adapter.ts';
+import { adapterNorms, adapterPairs, adapterParts, headWeights, initialAdapter, initialValueHead, loraScale } from './adapter.ts';
 import { parameterCount } from './config.ts';
 import type { Engine } from './engine.ts';
 import { Generator } from './generate.ts';
@@ -163,6 +164,12 @@ export class GpuPolicy implements Policy {
     const { policy } = await this.allocateAdapters(lora, value_head ? 'prm' : 'sft');
     for (const { region, offset, values } of initialAdapter(config, lora, Seed.words(seed))) policy.write(region, values, offset);
     if (value_head) policy.write('value.weight', initialValueHead(config, Seed.words(seed).derive('value head')));
+  }
+
+  async adapterNorms(): Promise<AdapterNorm[]> {
+    const { lora, policy } = this.attached();
+    const all = await policy.readAll();
+    return adapterNorms(this.engine.config, lora, (region) => policy.slice(all, region));
   }
 
   async prmStep(batch: PrmBatch, step: OptimizerStep, seed: SeedWords, signal?: AbortSignal): Promise<PrmMetrics> {

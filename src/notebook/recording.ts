@@ -5,7 +5,7 @@
 import { gzipSync } from 'fflate';
 import * as v from 'valibot';
 import { InputError } from '../base/errors.ts';
-import type { RunEvent, SampleEvent } from '../rft/events.ts';
+import type { RunEvent, SampleEvent, TriesEvent } from '../rft/events.ts';
 import { type RunRecordFile, readRecord } from './record.ts';
 import { adapterText, settingsDigest } from './results.ts';
 
@@ -115,6 +115,8 @@ function trim(events: readonly RunEvent[], rollouts: number, inspected: number):
   const kept = new Map<string, { samples: number; inspected: number }>();
   return events.flatMap((event): RunEvent[] => {
     if (event.type === 'checkpoint') return [];
+    if (event.type === 'tries')
+      return [{ ...event, questions: event.questions.map((tried) => (tried.question < rollouts ? tried : withoutTokens(tried))) }];
     if (event.type !== 'sample') return [event];
     const group = `${event.stage}:${event.update}`;
     const counts = kept.get(group) ?? { samples: 0, inspected: 0 };
@@ -125,6 +127,11 @@ function trim(events: readonly RunEvent[], rollouts: number, inspected: number):
     return [rest satisfies SampleEvent];
   });
 }
+
+const withoutTokens = ({ responses, ...tried }: TriesEvent['questions'][number]) => ({
+  ...tried,
+  responses: responses.map(({ tokens: _, ...response }) => response),
+});
 
 /**
  * @param name stands in the messages.

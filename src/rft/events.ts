@@ -13,7 +13,7 @@ import type { Outcome, OutcomeCounts } from './graders/grader.ts';
 import type { LiveSetting } from './live.ts';
 import type { PromptDifference } from './prompt-lint.ts';
 import type { PromptUse, RetrievedExample } from './retrieve/compose.ts';
-import type { DpoMetrics, PolicyInfo, PpoMetrics } from './policy.ts';
+import type { AdapterNorm, DpoMetrics, PolicyInfo, PpoMetrics } from './policy.ts';
 import type { Interval } from './statistics.ts';
 
 /** In the order of the run; the paper's Vanilla row is `evaluate_before`. */
@@ -135,6 +135,28 @@ export interface RewriteEvent extends Timed {
   readonly variations: readonly RewriteRecord[];
 }
 
+/** What was drawn in a batch of rejection sampling, before the metric that counts it; the outcomes are there. */
+export interface TriesEvent extends Timed {
+  readonly type: 'tries';
+  readonly stage: 'synthesize';
+  /** From 1. */
+  readonly batch: number;
+  readonly questions: readonly {
+    readonly question: number;
+    /** Only in the first batch, which asks every question. */
+    readonly prompt?: string;
+    /** Who answered, `self` or an adapter. */
+    readonly source: string;
+    readonly responses: readonly {
+      readonly text: string;
+      /** Tokens, the end token included. */
+      readonly response_length: number;
+      /** Of the first `record.samples` questions, and only what is known at sampling. */
+      readonly tokens?: readonly TokenRecord[];
+    }[];
+  }[];
+}
+
 /** One batch of rejection sampling. */
 export interface SynthesisBatchEvent extends Timed {
   readonly type: 'metric';
@@ -182,6 +204,28 @@ export interface SftMetricEvent extends Timed {
   /** At the end of an epoch, where examples are held out: their mean negative log-likelihood per target token. */
   readonly validation_loss?: number;
   readonly train_time_ms: number;
+}
+
+/** A few examples of SFT and the adapter, before its first step (epoch 0, the untouched model) and after each epoch. */
+export interface EpochEvent extends Timed {
+  readonly type: 'epoch';
+  readonly stage: 'sft';
+  readonly epoch: number;
+  /** Optimizer steps done. */
+  readonly step: number;
+  /** Always the same ones, the first that are taught, at most four and at most `record.samples`. */
+  readonly examples: readonly ReadExample[];
+  /** How far the adapter is from the base it lies over, projection by projection. */
+  readonly norms: readonly AdapterNorm[];
+}
+
+export interface ReadExample {
+  /** Index in the training set. */
+  readonly question: number;
+  /** -log p of each target token at temperature 1 and without dropout, rounded to four decimals. */
+  readonly losses: readonly number[];
+  /** Only at epoch 0: the tokens as texts, prompt and response. What precedes the targets has no loss. */
+  readonly tokens?: readonly string[];
 }
 
 /** What the process reward model made of an update's rollouts. */
@@ -492,6 +536,8 @@ export type RunEvent =
   | ProgressEvent
   | MetricEvent
   | RewriteEvent
+  | TriesEvent
+  | EpochEvent
   | SampleEvent
   | RoundEvent
   | BestEvent

@@ -59,6 +59,13 @@ export interface LoraConfig {
   readonly targets: readonly LoraTarget[];
 }
 
+/** How far a low-rank update moves one projection: the Frobenius norm of scale · B · A, which is 0 while B is. */
+export interface AdapterNorm {
+  readonly layer: number;
+  readonly target: LoraTarget;
+  readonly norm: number;
+}
+
 export interface FrozenAdapter {
   readonly name: AdapterName;
   readonly lora: LoraConfig;
@@ -386,6 +393,9 @@ export interface Policy {
    * `value_head` it is a reward model, which prmStep trains, and SFT and RL don't.
    */
   attachAdapter(config: LoraConfig, seed: SeedWords, options?: { value_head?: boolean }): Promise<void>;
+
+  /** Of every projection that the adapter `policy` adapts, layer by layer. */
+  adapterNorms(): Promise<AdapterNorm[]>;
 
   /** One optimizer step on the adapter `policy` and its value head: binary cross-entropy of the sigmoid, averaged over steps. */
   prmStep(batch: PrmBatch, step: OptimizerStep, seed: SeedWords, signal?: AbortSignal): Promise<PrmMetrics>;

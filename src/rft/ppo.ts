@@ -30,7 +30,7 @@ import { normalisedRewards, tokenRewards } from './reward/reward.ts';
 import { type RewardedRollout, type Rollout, type UpdateRollouts, rewarded, sampleUpdate } from './rollouts.ts';
 import { learningRate } from './schedule.ts';
 import { optimizerStep } from './sft.ts';
-import { type StageContext, checkFinite, checkpointDue, timed } from './stage.ts';
+import { type StageContext, checkFinite, checkpointDue, sampledTokens, timed } from './stage.ts';
 import { fourDecimals, mean, standardDeviation } from './statistics.ts';
 
 /**
@@ -382,10 +382,8 @@ function inspection(
   i: number,
 ): Inspection {
   const { details, steps, terminal } = paid ?? {};
-  const tokens = Array.from(generation.tokens.subarray(generation.prompt_length), (id, t) => ({
-    id,
-    text: policy.tokenizer.decode([id]),
-    logprob: fourDecimals(generation.logprobs[t]!),
+  const tokens = sampledTokens(policy, generation).map((token, t) => ({
+    ...token,
     ...(details && {
       old_logprob: fourDecimals(details.old_logprobs[i]![t]!),
       ref_logprob: fourDecimals(details.ref_logprobs[i]![t]!),

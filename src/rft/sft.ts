@@ -2,13 +2,13 @@
 import { InputError } from '../base/errors.ts';
 import { bestOf, keepBest } from './best.ts';
 import type { Config } from './config.ts';
-import type { RunEvent } from './events.ts';
+import type { EpochEvent, RunEvent } from './events.ts';
 import type { OptimizerStep, Sequence } from './policy.ts';
 import { stagePrompts } from './retrieve/stage-prompts.ts';
 import { learningRate } from './schedule.ts';
 import { heldOutQuestions } from './split.ts';
 import { type StageContext, checkFinite, checkpointDue, timed } from './stage.ts';
-import { mean } from './statistics.ts';
+import { fourDecimals, mean } from './statistics.ts';
 import type { SynthesizedExample } from './synthesize.ts';
 
 /** AdamW's settings of one step. */
@@ -33,10 +33,13 @@ export async function* sft(context: StageContext, examples: readonly Synthesized
   }
   const seed = context.seed.derive('sft');
   const prompted = yield* promptedExamples(context, examples);
-  const { taught, held } = splitExamples(context, examples, prompted);
+  const { taught, held, read } = splitExamples(context, examples, prompted);
   const batches = Math.ceil(taught.length / batch_size);
   const total = epochs * batches;
-  if (context.done === 0) await policy.attachAdapter(config.lora, context.seed.derive('adapter'));
+  if (context.done === 0) {
+    await policy.attachAdapter(config.lora, context.seed.derive('adapter'));
+    yield await epochEvent(context, read, 0, 0);
+  }
   let { best } = context;
   let done = context.done;
   for (let step = context.done; step < total; step++) {
@@ -73,6 +76,7 @@ export async function* sft(context: StageContext, examples: readonly Synthesized
       ...(validation_loss !== undefined && { validation_loss }),
       train_time_ms: time_ms,
     };
+    if (done % batches === 0) yield await epochEvent(context, read, epoch + 1, done);
     yield { type: 'progress', stage: 'sft', done, total, unit: 'steps' };
     if (best && patience > 0 && done - best.step >= patience * batches) break;
     if (checkpointDue(context, done, total)) yield await context.save(done, best && { best });
@@ -80,23 +84,57 @@ export async function* sft(context: StageContext, examples: readonly Synthesized
   if (best) yield await keepBest(policy, best, { stage: 'sft', measure: 'validation_loss', steps: done, total });
 }
 
-/** Held-out examples are of questions that no other example answers. */
+/** Examples that the record shows token by token. */
+const READ = 4;
+
+interface ReadSequence {
+  readonly question: number;
+  readonly sequence: Sequence;
+}
+
+/** Held-out examples are of questions that no other example answers. `read` are the taught ones that are looked at between epochs. */
 function splitExamples({ config, train, seed }: StageContext, examples: readonly SynthesizedExample[], prompted: readonly Sequence[]) {
   const share = config.sft.validation_share;
-  if (share === 0) return { taught: prompted, held: [] };
   const questions = examples.map(({ question }) => train.questions[question]!);
-  const out = new Set(heldOutQuestions(questions, share, seed.derive('sft').derive('validation')));
-  return { taught: prompted.filter((_, i) => !out.has(i)), held: prompted.filter((_, i) => out.has(i)) };
+  const out = new Set(share === 0 ? [] : heldOutQuestions(questions, share, seed.derive('sft').derive('validation')));
+  const taught = prompted.flatMap((sequence, i) => (out.has(i) ? [] : [{ sequence, question: examples[i]!.question }]));
+  return {
+    taught: taught.map(({ sequence }) => sequence),
+    held: prompted.filter((_, i) => out.has(i)),
+    read: taught.slice(0, Math.min(READ, config.record.samples)),
+  };
+}
+
+/** The record of an epoch. It reads and trains nothing, so that training comes out the same with and without it. */
+async function epochEvent(context: StageContext, read: readonly ReadSequence[], epoch: number, step: number): Promise<EpochEvent> {
+  const { policy } = context;
+  const scores = await targetLogprobs(context, read.map(({ sequence }) => sequence)); // prettier-ignore
+  return {
+    type: 'epoch',
+    stage: 'sft',
+    epoch,
+    step,
+    examples: read.map(({ question, sequence }, i) => ({
+      question,
+      losses: Array.from(scores[i]!, (logprob) => fourDecimals(0 - logprob)),
+      ...(epoch === 0 && { tokens: Array.from(sequence.tokens, (id) => policy.tokenizer.decode([id])) }),
+    })),
+    norms: (await policy.adapterNorms()).map(({ norm, ...place }) => ({ ...place, norm: fourDecimals(norm) })),
+  };
 }
 
 /** Mean negative log-likelihood per target token, over the targets that the loss of training counts; without dropout. */
-async function validationLoss(context: StageContext, sequences: readonly Sequence[]): Promise<number> {
+const validationLoss = async (context: StageContext, sequences: readonly Sequence[]): Promise<number> =>
+  -mean((await targetLogprobs(context, sequences)).flatMap((logprobs) => [...logprobs]));
+
+/** Of each target token of each sequence. */
+async function targetLogprobs(context: StageContext, sequences: readonly Sequence[]): Promise<Float32Array[]> {
   const { policy, config, signal } = context;
+  if (sequences.length === 0) return [];
   // Nothing precedes the first token of a sequence, so its loss begins with the second.
   const targets = config.sft.loss_on === 'sequence' ? sequences.map(({ tokens }) => ({ tokens, prompt_length: 1 })) : sequences;
   const { result } = await timed(context, () => policy.score(targets, { adapter: 'policy', temperature: 1 }, signal));
-  const logprobs = result.flatMap((scores) => [...scores.logprobs]);
-  return -mean(logprobs);
+  return result.map(({ logprobs }) => logprobs);
 }
 
 /** Responses as synthesis drew them, after the prompts of SFT: synthesis asks without examples, SFT with them where `icl.in_sft` says so. */

@@ -5,12 +5,13 @@ import type { BestWeights } from './best.ts';
 import type { PipelineState } from './checkpoint.ts';
 import type { Config } from './config.ts';
 import type { Dataset, Question } from './dataset.ts';
-import type { CheckpointEvent, ProgressEvent } from './events.ts';
+import type { CheckpointEvent, ProgressEvent, TokenRecord } from './events.ts';
 import type { GradeFunction } from './graders/grader.ts';
 import type { LoopState } from './loop/loop.ts';
 import type { ChangeSchedule, ScheduledChange } from './live.ts';
-import type { Policy } from './policy.ts';
+import type { Generation, Policy } from './policy.ts';
 import type { Prompt, PromptUse } from './retrieve/compose.ts';
+import { fourDecimals } from './statistics.ts';
 import type { SynthesizedExample } from './synthesize.ts';
 
 export interface StageContext {
@@ -76,6 +77,13 @@ export async function timed<T>({ now, signal }: StageContext, work: () => Promis
   const result = await work();
   return { result, time_ms: milliseconds(now() - start) };
 }
+
+/** A response token by token, as far as it is known at sampling. */
+export const sampledTokens = (
+  { tokenizer }: Pick<Policy, 'tokenizer'>,
+  { tokens, prompt_length, logprobs }: Generation,
+): Pick<TokenRecord, 'id' | 'text' | 'logprob'>[] =>
+  Array.from(tokens.subarray(prompt_length), (id, t) => ({ id, text: tokenizer.decode([id]), logprob: fourDecimals(logprobs[t]!) }));
 
 /** To the microsecond. */
 export const milliseconds = (ms: number): number => Math.round(ms * 1000) / 1000;

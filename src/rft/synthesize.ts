@@ -4,11 +4,11 @@
  * target, or the first few whose steps differ, and a question never answered right is taught as the right letter alone.
  */
 import { InputError } from '../base/errors.ts';
-import type { RunEvent, SampleEvent } from './events.ts';
+import type { RunEvent, SampleEvent, TriesEvent } from './events.ts';
 import type { Grade, Outcome } from './graders/grader.ts';
 import type { Generation, Policy, Sequence } from './policy.ts';
-import { bareAnswer, encodePrompts, responseText } from './prompts.ts';
-import { type StageContext, checkpointDue, timed } from './stage.ts';
+import { bareAnswer, encodePrompts, responseLength, responseText } from './prompts.ts';
+import { type StageContext, checkpointDue, sampledTokens, timed } from './stage.ts';
 import { mean } from './statistics.ts';
 import { formatPrompt, splitSteps } from './tasks/format.ts';
 
@@ -60,9 +60,11 @@ export async function* synthesize(
     }
     const right: Candidate[] = [];
     const outcomes: { question: number; outcomes: string }[] = [];
+    const told: TriesEvent['questions'][number][] = [];
     for (const question of open) {
       const known = new Set(examples.filter((example) => example.question === question).map((example) => stepsOf(exampleText(policy, example)))); // prettier-ignore
       const graded = drawn.get(question)!.map((generation) => ({ generation, ...gradeResponse(context, question, generation) }));
+      told.push(triesOf(context, { question, batch, source: teachers[question]! }, graded));
       outcomes.push({ question, outcomes: graded.map(({ grade }) => grade.outcome[0]).join('') });
       for (const [t, { generation, text, grade }] of graded.entries()) {
         if (grade.outcome !== 'right' || known.size === paths || known.has(stepsOf(text))) continue;
@@ -71,6 +73,7 @@ export async function* synthesize(
       }
     }
     examples.push(...(yield* read(context, right)));
+    yield { type: 'tries', stage: 'synthesize', batch: batch + 1, questions: told };
     open = wanting(paths);
     const solved = total - wanting(1).length;
     yield { type: 'metric', stage: 'synthesize', batch: batch + 1, solved, open: open.length, tries: outcomes };
@@ -95,6 +98,24 @@ export async function* synthesize(
   examples.push(...(yield* read(context, bare)));
   yield summary(examples, context);
   return { examples: examples.sort((a, b) => a.question - b.question || a.tries - b.tries) };
+}
+
+/** The record of what a question was answered in a batch. */
+function triesOf(
+  { policy, config, train }: StageContext,
+  { question, batch, source }: { readonly question: number; readonly batch: number; readonly source: string },
+  responses: readonly { readonly generation: Generation; readonly text: string }[],
+): TriesEvent['questions'][number] {
+  return {
+    question,
+    ...(batch === 0 && { prompt: formatPrompt(train.questions[question]!) }),
+    source,
+    responses: responses.map(({ generation, text }) => ({
+      text,
+      response_length: responseLength(generation),
+      ...(question < config.record.samples && { tokens: sampledTokens(policy, generation) }),
+    })),
+  };
 }
 
 /** Examples of each question. */
@@ -208,9 +229,11 @@ function summary(examples: readonly SynthesizedExample[], { config, train }: Sta
   const right = examples.filter(({ fallback }) => !fallback);
   const counts = countsOf(right, questions);
   const paths_histogram = Array.from({ length: paths + 1 }, (_, n) => counts.filter((count) => count === n).length);
-  const triesOf = train.questions.map((_, question) => right.filter((example) => example.question === question).map(({ tries }) => tries));
+  const rightTries = train.questions.map((_, question) =>
+    right.filter((example) => example.question === question).map(({ tries }) => tries),
+  );
   const tries_histogram = Array.from({ length: max_tries }, () => 0);
-  for (const tries of triesOf) if (tries.length > 0) tries_histogram[Math.min(...tries) - 1]!++;
+  for (const tries of rightTries) if (tries.length > 0) tries_histogram[Math.min(...tries) - 1]!++;
   const sources = [...new Set(examples.map(({ source }) => source))].sort().map((name) => {
     const taught = examples.filter(({ source }) => source === name);
     return [name, { examples: taught.length, nll_mean: mean(taught.map(({ nll }) => nll)) }] as const;
@@ -224,7 +247,7 @@ function summary(examples: readonly SynthesizedExample[], { config, train }: Sta
     solved,
     fallback,
     dropped: questions - solved - fallback,
-    tries: triesOf.reduce((sum, tries) => sum + (tries.length === paths ? Math.max(...tries) : max_tries), 0),
+    tries: rightTries.reduce((sum, tries) => sum + (tries.length === paths ? Math.max(...tries) : max_tries), 0),
     tries_histogram,
     paths_histogram,
     sources: Object.fromEntries(sources),

@@ -8,7 +8,7 @@ import { InputError, LabError, throwIfStopped } from '../../src/base/errors.ts';
 import { Seed, pcg4d, unitFloat } from '../../src/base/random.ts';
 import { dpoLossReference, responseLossReference, tokenWeights } from '../../src/rft/losses.ts';
 import type {
-  AdapterExport, AdapterName, DpoBatch, DpoMetrics, FrozenAdapter, GenerateRequest, Generation, LoraConfig, OptimizerStep, Policy, PolicyCheckpoint, PolicyInfo,
+  AdapterExport, AdapterName, AdapterNorm, DpoBatch, DpoMetrics, FrozenAdapter, GenerateRequest, Generation, LoraConfig, OptimizerStep, Policy, PolicyCheckpoint, PolicyInfo,
   PpoBatch, PpoConfig, PpoResult, SeedWords, Sequence, SftBatch, SftMetrics, Tokenizer, TokenScores,
 } from '../../src/rft/policy.ts'; // prettier-ignore
 
@@ -197,6 +197,19 @@ export class TabularPolicy implements Policy {
         return score === null ? NaN : (score ?? 0.5);
       }),
     );
+  }
+
+  async adapterNorms(): Promise<AdapterNorm[]> {
+    const { A, B } = this.tensors;
+    const { rank } = this.lora!;
+    let square = 0;
+    for (let k = 0; k < K; k++)
+      for (let c = 0; c < CLASSES; c++) {
+        let sum = 0;
+        for (let j = 0; j < rank; j++) sum += B![k * rank + j]! * A![j * CLASSES + c]!;
+        square += sum * sum;
+      }
+    return [{ layer: 0, target: 'q_proj', norm: this.scale() * Math.sqrt(square) }];
   }
 
   prmStep(): Promise<never> {

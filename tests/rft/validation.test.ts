@@ -123,7 +123,7 @@ describe('SFT with held-out examples', () => {
       return score(sequences, options, signal);
     };
     const tiny = tinyRun();
-    const changes = [['sft.validation_share', 0.5], ['sft.loss_on', loss_on], ['ppo.enabled', false], ['sft.learning_rate', 0]] as const; // prettier-ignore
+    const changes = [['sft.validation_share', 0.5], ['sft.loss_on', loss_on], ['ppo.enabled', false], ['sft.learning_rate', 0], ['record.samples', 0]] as const; // prettier-ignore
     const events = await collect(runPipeline(policy, setPaths(tiny, changes), await picoData()));
     const { validation_loss } = sftMetrics(events).at(-1)!;
     const sequences = held.map(({ tokens, prompt_length }) => ({ tokens, prompt_length }));

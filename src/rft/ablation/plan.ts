@@ -14,8 +14,8 @@ import { augmentationFeeds, stageConfig } from './stage-config.ts';
 export const STAGE_VERSIONS: Readonly<Record<Stage, number>> = {
   evaluate_before: 1,
   augment: 1,
-  synthesize: 1,
-  sft: 1,
+  synthesize: 2,
+  sft: 2,
   ppo: 1,
   evaluate_after: 1,
 };
