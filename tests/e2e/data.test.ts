@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { RunEvent } from '../../src/rft/events.ts';
 import { QUESTIONS, foreignParquet, lines, table, turns } from '../rft/import/fixtures.ts';
 import { look } from './axe.ts';
-import { Site } from './site.ts';
+import { Site, go } from './site.ts';
 
 let site: Site;
 beforeAll(async () => {
@@ -27,6 +27,7 @@ const bundled = (file: string, count: number) => readFileSync(`public/data/${fil
 
 async function open(page: Page) {
   page.setDefaultTimeout(60_000);
+  await go(page, 'Data');
   await page.getByText('The bundled task').waitFor();
   await page.getByText('You can bring your own').click();
 }
@@ -79,6 +80,7 @@ test('a reader’s files are read, reported on and used by the run', async () =>
 
   await use.click();
   await page.getByText('Your own: 12 questions of mine.jsonl').waitFor();
+  await go(page, 'Start');
   await page.getByRole('button', { name: 'Run the experiment' }).click();
   await page
     .locator('.bar .title')
@@ -90,6 +92,8 @@ test('a reader’s files are read, reported on and used by the run', async () =>
   expect(started.dataset.test).toMatchObject({ name: 'dropped.jsonl', questions: 9 });
   expect(started.config.data.file).toBe('mine.jsonl');
 
+  await go(page, 'Data');
+  await page.getByText('Your own: 12 questions of mine.jsonl').click();
   await page.getByRole('button', { name: 'Back to the bundled task' }).click();
   await page.getByText('The bundled task T4').waitFor();
   await page.getByRole('button', { name: 'Restart with changes' }).first().waitFor();

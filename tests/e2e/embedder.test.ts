@@ -52,7 +52,7 @@ beforeAll(async () => {
 afterAll(() => site.close());
 
 test('the encoder comes when asked for, survives a broken-off download, refuses a spoilt one, and finds like questions', async () => {
-  const { page, complaints, strangers } = await site.visit('?data.task=T4');
+  const { page, complaints, strangers } = await site.visit('?data.task=T4#/retrieve');
   const fetched: string[] = [];
   // What the service worker keeps of the app for use without a network is not what the page asked for.
   page.context().on('request', (request) => request.serviceWorker() === null && fetched.push(request.url()));

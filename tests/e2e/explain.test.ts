@@ -3,7 +3,7 @@ import type { Page } from 'playwright';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { SampleEvent } from '../../src/rft/events.ts';
 import { look } from './axe.ts';
-import { Site } from './site.ts';
+import { Site, go } from './site.ts';
 
 const RUN = `?${new URLSearchParams({
   notebook: 'smoke',
@@ -31,7 +31,7 @@ const sums = (page: Page) => page.locator('.sums:visible');
 const beatName = async (page: Page) => (await beat(page).textContent())!.replace(/^\d\s+/, '').trim();
 
 test('by hand, before any run: every input counts, and what is no number loses nothing', async () => {
-  const { page, complaints, strangers } = await site.visit();
+  const { page, complaints, strangers } = await site.visit('#/ppo');
   await summary(page).click();
   expect(await page.getByRole('radio', { name: 'By hand' }).isChecked()).toBe(true);
   await page.getByRole('radio', { name: 'An update of the run' }).check();
@@ -63,6 +63,7 @@ test('a real update, forwards and backwards by keyboard, with the numbers of its
   await page.getByRole('button', { name: 'Run the experiment' }).click();
   await page.locator('.bar .title').filter({ hasText: /^Finished$/ }).waitFor(); // prettier-ignore
 
+  await go(page, 'PPO');
   await summary(page).click();
   expect(await page.getByRole('radio', { name: 'An update of the run' }).isChecked()).toBe(true);
   const seen = new Map<string, string>();

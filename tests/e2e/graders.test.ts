@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { look } from './axe.ts';
-import { Site } from './site.ts';
+import { Site, go } from './site.ts';
 
 let site: Site;
 beforeAll(async () => {
@@ -11,6 +11,7 @@ afterAll(() => site.close());
 test('a reader types a response and sees the grade by every rule, and what the chosen one makes of bad outputs', async () => {
   const { page, complaints } = await site.visit();
   await page.getByRole('list').getByText('40 updates of 64 rollouts').waitFor(); // The notebook has arrived.
+  await go(page, 'Data');
   await page.getByText('Try the graders').click();
   const grade = page.getByTestId('grade');
   const row = async (name: string) => (await page.getByRole('region', { name: 'All graders, table' }).getByRole('row', { name: new RegExp(`^${name} `) }).textContent())?.replace(/\s+/g, ' ').trim(); // prettier-ignore
@@ -44,6 +45,7 @@ test('a reader types a response and sees the grade by every rule, and what the c
 test('the graders of the page have the options of its address', async () => {
   const { page, complaints } = await site.visit('?grader=multi&grader_options.multi.boxed=0.25&grader_options.multi.multiple_choice=0.75');
   await page.getByRole('list').getByText('40 updates of 64 rollouts').waitFor();
+  await go(page, 'Data');
   await page.getByText('Try the graders').click();
   expect(await page.getByTestId('grade').textContent()).toMatch(/wrong\s+· reward 0\.75/);
   expect(await page.getByRole('row', { name: /^multi / }).textContent()).toMatch(/multiple_choice 1\s*boxed 0/);

@@ -11,7 +11,7 @@ import { sendFile } from '../../scripts/serve.mjs';
 import { picoBytes } from '../model/pico.ts';
 import { type Files, shardName, shardedPico } from '../model/shards.ts';
 import { look } from './axe.ts';
-import { Site } from './site.ts';
+import { Site, go } from './site.ts';
 
 /** One evaluation of a few questions, and little else. */
 const SHORT = `?${new URLSearchParams({
@@ -45,7 +45,9 @@ function folder(name: string, files: Files): string {
 
 const panel = (page: Page) => page.locator('details.models');
 async function openPanel(page: Page): Promise<void> {
+  await go(page, 'Start');
   await page.getByText('Largest buffer').waitFor();
+  await go(page, 'Data');
   await panel(page).locator('summary').click();
   await panel(page)
     .getByText(/bundled, 117,168 parameters/)
@@ -70,6 +72,7 @@ test('a folder in three bf16 shards is looked at, loaded and trained, and the pa
 
   await panel(page).getByRole('button', { name: 'Load now' }).click();
   await panel(page).getByRole('button', { name: 'Loaded' }).waitFor();
+  await go(page, 'Start');
   await page.locator('section', { hasText: 'Where it computes' }).getByText('own/My-model, 117,168 parameters').waitFor();
   await page.getByRole('button', { name: 'Run the experiment' }).click();
   await saysExactly(page, 'Finished');

@@ -7,7 +7,7 @@ import { encodeLink } from '../../src/notebook/link.ts';
 import { type Notebook, parseNotebook } from '../../src/notebook/schema.ts';
 import { look } from './axe.ts';
 import { HOSTILE_MARKDOWN, follow } from './hostile.ts';
-import { Site } from './site.ts';
+import { Site, go } from './site.ts';
 
 /** As short as a run gets that goes through every stage. */
 const notebook = (changes: Partial<Record<'title', string>> & { cells?: unknown[] } = {}): Notebook =>
@@ -39,12 +39,16 @@ afterAll(() => site.close());
 
 const preview = (page: Page) => page.getByTestId('preview');
 const finished = (page: Page) => page.locator('.bar .title').filter({ hasText: /^Finished$/ }).waitFor(); // prettier-ignore
-const panel = (page: Page) => page.locator('summary').filter({ has: page.getByRole('heading', { name: 'Notebook', exact: true }) }); // prettier-ignore
 const button = (page: Page, name: string) => page.getByRole('button', { name, exact: true });
+
+async function runs(page: Page): Promise<void> {
+  await page.getByRole('region', { name: 'Run' }).getByRole('button', { name: 'Run', exact: true }).click();
+  await finished(page);
+}
 
 async function use(page: Page): Promise<void> {
   await button(page, 'Use this notebook').click();
-  await page.getByRole('button', { name: 'Run the experiment' }).waitFor();
+  await page.getByRole('heading', { level: 1, name: 'Notebook' }).waitFor();
 }
 
 /** What has been kept by the page. */
@@ -63,9 +67,7 @@ test('a link made in one profile shows a preview in another, runs there after a 
   first.page.setDefaultTimeout(100_000);
   await preview(first.page).waitFor();
   await use(first.page);
-  await first.page.getByRole('button', { name: 'Run the experiment' }).click();
-  await finished(first.page);
-  await panel(first.page).click();
+  await runs(first.page);
   const link = await sharedLink(first.page);
   await first.page.getByText('the link opens here alone').waitFor();
   expect(await first.page.getByRole('status').filter({ hasText: 'characters.' }).textContent()).toMatch(
@@ -95,10 +97,9 @@ test('a link made in one profile shows a preview in another, runs there after a 
   expect(await databases(page)).toEqual([]);
 
   await use(page);
-  expect(await page.evaluate(() => location.hash)).toBe('');
+  expect(await page.evaluate(() => location.hash)).toBe('#/notebook');
   expect(asked.filter((path) => /\.safetensors|\/data\//.test(path))).toEqual([]);
-  await page.getByRole('button', { name: 'Run the experiment' }).click();
-  await finished(page);
+  await runs(page);
   const verdicts = page.getByTestId('figures').getByRole('cell', { name: 'reproduced: the same digits' });
   expect(await verdicts.count()).toBe(5);
   expect(await look(page, 'reproduced')).toEqual([]);
@@ -110,7 +111,7 @@ test('a link made in one profile shows a preview in another, runs there after a 
 test('a notebook is edited with undo, kept, opened again, and a second tab goes on with a copy', async () => {
   const { page, complaints } = await site.visit();
   page.setDefaultTimeout(30_000);
-  await panel(page).click();
+  await go(page, 'Notebook');
   await button(page, 'Edit').click();
   await page.getByLabel('Title').fill('Mine');
   await page.getByLabel('Text of cell 1', { exact: true }).fill('# Mine\n\nwith $x^2$');
@@ -125,19 +126,19 @@ test('a notebook is edited with undo, kept, opened again, and a second tab goes 
   expect(await cells.count()).toBe(before);
   await button(page, 'Redo').click();
   expect(await cells.count()).toBe(before - 1);
-  await page.getByText('Mine, saved in this browser').waitFor();
+  await page.getByText(', saved in this browser').waitFor();
   expect(await look(page, 'editor')).toEqual([]);
 
   const tab = await page.context().newPage();
   await tab.goto(site.url);
-  await panel(tab).click();
+  await go(tab, 'Notebook');
   await button(tab, 'Open Mine').click();
   await tab.getByText('open in another tab').waitFor();
   await tab.getByText('Mine (copy)').first().waitFor();
   await tab.close();
 
   await page.reload();
-  await panel(page).click();
+  await go(page, 'Notebook');
   await button(page, 'Open Mine').click();
   const [saved] = await Promise.all([page.waitForEvent('download'), sharedLink(page).then(() => button(page, 'Save as file').click())]);
   expect(saved.suggestedFilename()).toBe('Mine.openrft.json');
@@ -166,11 +167,11 @@ test('where the browser keeps nothing the page says so, and editing and sharing 
     }),
   );
   page.setDefaultTimeout(30_000);
-  await panel(page).click();
+  await go(page, 'Notebook');
   await page.getByText('This browser keeps no notebooks here: denied.').waitFor();
   await button(page, 'Edit').click();
   await page.getByLabel('Title').fill('Unkept');
-  await page.getByText('Unkept, not saved').waitFor();
+  await page.getByText(', not saved').waitFor();
   expect(await sharedLink(page)).toContain('#/notebook/');
   expect(await look(page, 'no-storage')).toEqual([]);
   expect(complaints).toEqual([]);

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { look } from './axe.ts';
 import { openJudgedSite } from './judged-site.ts';
-import type { Site } from './site.ts';
+import { type Site, go } from './site.ts';
 
 let opened: Awaited<ReturnType<typeof openJudgedSite>>;
 let site: Site;
@@ -34,7 +34,7 @@ test('steps are scored, and the reader weighs outcome and steps otherwise', asyn
   await page.getByRole('button', { name: 'Run the experiment' }).click();
   await page.locator('.bar .title').filter({ hasText: /^Finished$/ }).waitFor(); // prettier-ignore
 
-  await page.getByText('What the reward pays for').click();
+  await go(page, 'Reward');
   const desk = page.locator('details').filter({ has: page.getByRole('heading', { name: 'What the reward pays for' }) });
   const worked = desk.getByText(/^R = \d/);
   const first = () => worked.first().textContent();

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Question } from '../../src/rft/dataset.ts';
 import type { RunEvent } from '../../src/rft/events.ts';
 import { look } from './axe.ts';
-import { Site } from './site.ts';
+import { Site, go } from './site.ts';
 
 /** The smoke notebook, cut down to what a software adapter does in seconds. */
 const SHORT = `?${new URLSearchParams({
@@ -48,6 +48,7 @@ test('one button runs the method and shows accuracy before and after', async () 
   expect(await page.getByTestId('difference').textContent()).toMatch(/^[+−±]\d+\.\d$/);
   expect(await page.getByRole('rowheader', { name: /^[ABC]$/ }).count()).toBeGreaterThan(0);
 
+  await go(page, 'PPO');
   await page.getByLabel('Responses of').selectOption('ppo:2');
   await page.getByText('Token by token').first().click();
   await page.getByRole('option', { selected: true }).first().focus();
@@ -57,6 +58,7 @@ test('one button runs the method and shows accuracy before and after', async () 
   await page.getByRole('button', { name: 'Table of Reward' }).click();
   await page.getByRole('region', { name: 'Reward, table' }).getByRole('row').nth(2).waitFor();
 
+  await go(page, 'Compare');
   const record = (await save(page, 'Run record')).toString().trimEnd().split('\n').map((line) => JSON.parse(line) as RunEvent); // prettier-ignore
   expect([record[0]?.type, record.at(-1)?.type]).toEqual(['run', 'done']);
   expect(record.filter((event) => event.type === 'metric' && event.stage === 'ppo')).toHaveLength(2);
@@ -68,10 +70,10 @@ test('augmentation shows each question in other words, with the key where the sh
   const { page, complaints } = await site.visit(`${SHORT}&augment.enabled=true&sft.enabled=false&ppo.updates=1`);
   page.setDefaultTimeout(100_000);
   await page.getByText('8 questions, 5 variations of each, for PPO').waitFor();
-  expect(await page.getByTestId('rewrites').count()).toBe(0);
   await page.getByRole('button', { name: 'Run the experiment' }).click();
   await saysExactly(page, 'Finished');
   await page.locator('li.done').filter({ hasText: '40 of 40 variations used' }).waitFor();
+  await go(page, 'Augment');
   const rewrites = page.getByTestId('rewrites');
   await rewrites.getByText('written by templates of the task').waitFor();
   await rewrites.getByRole('button', { name: 'Show all 8' }).click();

@@ -12,6 +12,13 @@ export interface Visit {
   readonly strangers: readonly string[];
 }
 
+/** Goes to a place of the lab by its link, and waits for what it loads. */
+export async function go(page: Page, name: string): Promise<void> {
+  await page.getByRole('navigation').getByRole('link', { name, exact: true }).click();
+  await page.getByRole('heading', { level: 1, name: name === 'Start' ? /^Watch/ : name, exact: name !== 'Start' }).waitFor();
+  await page.locator('main .loading').waitFor({ state: 'detached' });
+}
+
 export class Site {
   private constructor(
     readonly url: string,

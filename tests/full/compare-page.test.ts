@@ -6,7 +6,7 @@ import { PAPER_ROWS } from '../../src/rft/ablation/paper-table.ts';
 import type { RunEvent } from '../../src/rft/events.ts';
 import { look, violations } from '../e2e/axe.ts';
 import { openJudgedSite } from '../e2e/judged-site.ts';
-import type { Site } from '../e2e/site.ts';
+import { type Site, go } from '../e2e/site.ts';
 
 const RUN = `?${new URLSearchParams({
   notebook: 'smoke',
@@ -46,6 +46,7 @@ test('a run is changed between updates, restarted with another seed, and both st
   const { page, complaints, strangers } = await site.visit(RUN);
   page.setDefaultTimeout(60_000);
   await page.getByText('Largest buffer').waitFor();
+  await go(page, 'Compare');
   await page.getByText('No run is kept yet').waitFor();
   await page.keyboard.press('.');
   await title(page, /^Paused/);
@@ -53,6 +54,7 @@ test('a run is changed between updates, restarted with another seed, and both st
   await detail(page, '1/2 updates');
   await title(page, /^Paused in Reinforce/);
 
+  await go(page, 'PPO');
   // Between two updates: what can't be had is refused and loses nothing.
   const alpha = page.getByRole('spinbutton', { name: 'Weight of the outcome' });
   await alpha.fill('2');
@@ -81,6 +83,7 @@ test('a run is changed between updates, restarted with another seed, and both st
   expect(await reward.getAttribute('aria-valuetext')).toContain('Actor learning rate 0.002 → 0.01');
   await page.keyboard.press('Enter');
   expect(await page.getByLabel('Responses of').inputValue()).toBe('ppo:2');
+  await go(page, 'Compare');
   const record = (await save(page, 'Run record')).trimEnd().split('\n').map((line) => JSON.parse(line) as RunEvent); // prettier-ignore
   const changed = record.flatMap((event) => (event.type === 'config_changed' ? [[event.update, event.path, event.from, event.to]] : []));
   expect(changed).toEqual([
@@ -121,16 +124,18 @@ test('a run is changed between updates, restarted with another seed, and both st
   await page.getByRole('button', { name: 'Show Smoke run, seed 1' }).click();
   await page.getByText('Not run just now').waitFor();
   await page.screenshot({ path: 'screenshots/reopened.png', fullPage: true });
+  await go(page, 'PPO');
   await page.getByText('From update 2 on: Weight of the outcome').waitFor();
+  await go(page, 'Compare');
   await page.getByRole('button', { name: 'Back to where you were' }).click();
-  expect(await page.getByText('From update 2 on: Weight of the outcome').count()).toBe(0);
+  await page.getByText('Not run just now').waitFor({ state: 'detached' });
 
   await page.getByRole('button', { name: 'Delete the other seed' }).click();
   await page.getByText('1 run deleted.').waitFor();
   expect(await rows(page).count()).toBe(1);
   await page.getByRole('button', { name: 'Undo', exact: true }).last().click();
   await rows(page).nth(1).waitFor();
-  await page.reload();
+  await page.reload(); // The address brings the reader back to the same place.
   await page.getByLabel('Compare the other seed').waitFor();
   expect(await rows(page).count()).toBe(2);
   expect(complaints).toEqual([]);
@@ -138,7 +143,7 @@ test('a run is changed between updates, restarted with another seed, and both st
 }, 120_000);
 
 test('a table of an ablation stands beside the paper’s figures, and what is none is refused', async () => {
-  const { page, complaints } = await site.visit();
+  const { page, complaints } = await site.visit('#/compare');
   await page.getByText('The ablation table, beside the paper’s').click();
   const table = page.getByRole('region', { name: 'Ablation table' });
   expect(await table.locator('tbody tr').count()).toBe(PAPER_ROWS.length);
@@ -183,6 +188,7 @@ test('where the browser keeps nothing, a run that gives way to a restart stays i
   await page.getByLabel('Seed').fill('7');
   await page.getByLabel('Seed').press('Tab');
   await page.getByRole('button', { name: 'Restart with changes' }).last().click();
+  await go(page, 'Compare');
   await rows(page).filter({ hasText: 'stopped after 0 updates, in this page only' }).waitFor();
   await page.getByText('This browser keeps no runs here').waitFor();
   await title(page, /^Finished$/);

@@ -10,7 +10,7 @@ import { parseNotebook } from '../../src/notebook/schema.ts';
 import { readRecord } from '../../src/notebook/record.ts';
 import { readGguf } from '../export/read-gguf.ts';
 import { look } from '../e2e/axe.ts';
-import { Site } from '../e2e/site.ts';
+import { Site, go } from '../e2e/site.ts';
 
 /** Every stage, in seconds, and responses enough for pairs. */
 const SHORT = `?${new URLSearchParams({
@@ -107,7 +107,7 @@ test('a run leaves the page as one archive, and its record and adapter come in a
   expect((await save(other.page)).bytes.toString()).toContain('its record came from the file theirs.jsonl');
   await dialog(other.page).getByRole('button', { name: 'Close' }).click();
 
-  await other.page.locator('summary').filter({ has: other.page.getByRole('heading', { name: 'Notebook', exact: true }) }).click(); // prettier-ignore
+  await go(other.page, 'Notebook');
   const jupyter = { name: 'n.ipynb', mimeType: 'application/json', buffer: Buffer.from(files['notebook.ipynb']!) };
   await other.page.getByTestId('notebook-file').setInputFiles([jupyter]);
   await other.page.getByTestId('preview').getByText('the file n.ipynb').waitFor();

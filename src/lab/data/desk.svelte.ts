@@ -9,6 +9,7 @@ import type { Interval } from '../../rft/statistics.ts';
 import { DataClient } from '../../workers/data-client.ts';
 import type { FileReading } from '../../workers/data.ts';
 import type { Lab } from '../lab.svelte.ts';
+import { perLab } from '../per-lab.svelte.ts';
 
 export type Split = 'train' | 'test';
 
@@ -192,3 +193,5 @@ export class DataDeskState {
     }
   }
 }
+
+export const dataDesk = perLab((lab) => new DataDeskState(lab));

@@ -14,6 +14,7 @@ import { readRunEvents } from '../../notebook/record.ts';
 import type { AdapterExport, ExportedFile } from '../../workers/protocol.ts';
 import { download } from '../download.ts';
 import type { Lab } from '../lab.svelte.ts';
+import { perLab } from '../per-lab.svelte.ts';
 
 /** A run that came as a file, and its adapter where that came too. */
 export interface ForeignRun extends ExportedRun {
@@ -45,7 +46,7 @@ interface Prepared {
 /** Records of runs are text; one that is longer than this is none that the page should take into memory. */
 const LARGEST_RECORD = 200 * 1024 * 1024;
 
-export class ExportDesk {
+class ExportDesk {
   kind = $state<PageKind>('zip');
   format = $state<TableFormat>('jsonl');
   shape = $state<SftShape>('messages');
@@ -235,3 +236,5 @@ async function readChosenAdapter(files: readonly File[]): Promise<Pick<ForeignRu
   );
   return { adapter, adapter_sha256: await sha256Hex(Uint8Array.from(adapter['adapter_model.safetensors'])) };
 }
+
+export const exportDesk = perLab((lab) => new ExportDesk(lab));

@@ -136,12 +136,15 @@ export class NotebookDesk {
       this.closePreview();
       await this.take(preview.notebook);
       this.later();
+      location.hash = '#/notebook';
     });
   }
 
   closePreview(): void {
     this.preview = undefined;
-    if (isNotebookLink(location.hash)) history.replaceState(null, '', location.pathname + location.search);
+    if (!isNotebookLink(location.hash)) return;
+    history.replaceState(null, '', location.pathname + location.search);
+    dispatchEvent(new HashChangeEvent('hashchange')); // Replacing tells nobody.
   }
 
   rename(title: string): void {

@@ -3,6 +3,7 @@ import { SvelteMap } from 'svelte/reactivity';
 import { type ErrorRecord, errorRecord } from '../../../base/errors.ts';
 import type { KeptRun } from '../../../notebook/run-store.ts';
 import type { KeptRuns, OpenedRun } from '../../kept-runs.svelte.ts';
+import { perLab } from '../../per-lab.svelte.ts';
 import { type Column, sortRuns } from './comparison.ts';
 
 /** As many as lines and letters tell apart at a glance. */
@@ -82,3 +83,5 @@ export class CompareDesk {
     }
   }
 }
+
+export const compareDesk = perLab((lab) => new CompareDesk(lab.kept));

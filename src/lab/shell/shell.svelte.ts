@@ -1,0 +1,34 @@
+/** The state of the frame: which place is on show, and what is open beside it. */
+import type { Snippet } from 'svelte';
+import { isNotebookLink } from '../../notebook/link.ts';
+import { type RouteId, hrefOf, routeAt } from './routes.ts';
+
+/** What a stage puts into the region beside it. */
+export interface Inspected {
+  readonly title: string;
+  readonly body: Snippet;
+  readonly close: () => void;
+}
+
+export class Shell {
+  private address = $state('');
+  inspected = $state.raw<Inspected | undefined>();
+  exporting = $state(false);
+  shortcuts = $state(true);
+
+  constructor(hash: string) {
+    this.follow(hash);
+  }
+
+  /** Undefined where the address names no place. */
+  readonly route = $derived(routeAt(this.address));
+
+  /** A link to a notebook opens a preview, which takes the page's place and leaves it as it is. */
+  follow(hash: string): void {
+    if (!isNotebookLink(hash)) this.address = hash;
+  }
+
+  go(id: RouteId): void {
+    location.hash = hrefOf(id);
+  }
+}
