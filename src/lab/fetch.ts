@@ -1,7 +1,13 @@
 import { InputError, LabError } from '../base/errors.ts';
 
 /** A text file of the lab's own; `base` is the folder that the page lies in. */
-export async function fetchText(path: string, base: string): Promise<string> {
+export const fetchText = async (path: string, base: string): Promise<string> => (await fetchFile(path, base)).text();
+
+/** The same, of bytes. */
+export const fetchBytes = async (path: string, base: string): Promise<Uint8Array<ArrayBuffer>> =>
+  new Uint8Array(await (await fetchFile(path, base)).arrayBuffer());
+
+async function fetchFile(path: string, base: string): Promise<Response> {
   const url = new URL(path, base);
   let response: Response;
   try {
@@ -12,5 +18,5 @@ export async function fetchText(path: string, base: string): Promise<string> {
     });
   }
   if (!response.ok) throw new InputError(`${url.pathname} answers ${response.status}.`, 'Choose a file that the lab brings along.');
-  return response.text();
+  return response;
 }

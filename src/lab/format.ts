@@ -75,3 +75,8 @@ const dateTime = new Intl.DateTimeFormat('en', { dateStyle: 'medium', timeStyle:
 
 /** An ISO time as the reader's clock shows it. */
 export const moment = (iso: string): string => dateTime.format(new Date(iso));
+
+const date = new Intl.DateTimeFormat('en', { dateStyle: 'medium', timeZone: 'UTC' });
+
+/** A day, YYYY-MM-DD. */
+export const day = (iso: string): string => date.format(new Date(iso));

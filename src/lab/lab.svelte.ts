@@ -33,8 +33,10 @@ import { fetchText } from './fetch.ts';
 import { bytes, duration } from './format.ts';
 import { KeptRuns, type OpenedRun } from './kept-runs.svelte.ts';
 import { Models } from './models.svelte.ts';
+import { NOTEBOOKS, type NotebookName } from './notebooks.ts';
 import type { Picked } from './picked.ts';
 import { type Progress, ProgressMeter } from './progress.ts';
+import { Player } from './recording/player.svelte.ts';
 import { Retrieval } from './retrieval.svelte.ts';
 import { RunState } from './run.svelte.ts';
 
@@ -44,21 +46,6 @@ export type Device =
   | { readonly status: 'missing'; readonly error: ErrorRecord };
 
 export type Status = 'idle' | 'loading' | 'running' | 'pausing' | 'paused' | 'stopping' | 'stopped' | 'done' | 'failed';
-
-/** Those that the lab brings along, in public/notebooks, in the order of a first tour. */
-export const NOTEBOOKS = {
-  quickstart: 'Quickstart',
-  smoke: 'Smoke run (short)',
-  table1: 'Table 1',
-  'prm-in-the-loop': 'The reward model in the loop',
-  'failure-prompt-mismatch': 'Failure: prompts that differ',
-  'failure-reward-for-nothing': 'Failure: a reward for nothing',
-  'failure-wrong-keys': 'Failure: wrong keys',
-  'failure-shortcut': 'Failure: a shortcut',
-  'failure-foreign-teacher': 'Failure: a teacher that takes other steps',
-  'failure-prm-separator': 'Failure: steps cut at the wrong place',
-} as const;
-export type NotebookName = keyof typeof NOTEBOOKS;
 
 /** A reader's questions in place of a bundled task's. */
 export interface OwnQuestions {
@@ -90,6 +77,7 @@ export class Lab {
   run = $state.raw(new RunState());
   readonly retrieval = new Retrieval(this);
   readonly kept = new KeptRuns();
+  readonly player = new Player(this);
   private notebooks = $state.raw<Partial<Record<NotebookName, Notebook>>>({});
   private arriving: Partial<Record<NotebookName, Promise<string>>> = {};
   /** The reader's notebook, in place of a bundled one. */
@@ -135,6 +123,12 @@ export class Lab {
       config = { ...config, data: { ...config.data, file: train.name, sha256 } };
     }
     return { ...config, model: this.backend === 'cpu' ? CPU_MODEL : (this.models.chosen ?? config.model) };
+  });
+
+  /** A bundled notebook with its own settings; of one that is still on its way, that the address has none. */
+  readonly asItCame = $derived.by(() => {
+    if (this.document) return false;
+    return this.current && this.config ? differencesBetween(this.current.config, this.config).length === 0 : this.overrides.length === 0;
   });
 
   /** Of the chosen model, when it is the reader's own. */
@@ -268,14 +262,20 @@ export class Lab {
     if (run.view.ppo.length < update) run.pending = [...run.pending, ...changes.map((change) => ({ ...change, update }))];
   }
 
-  /** A kept run in the place of the one on show, which comes back by `closeReopened` or goes with the next run. */
-  reopen({ run, events }: OpenedRun): void {
-    if (this.busy) return;
+  /** A kept run in the place of the one on show. */
+  reopen({ run: { name, summary }, events }: OpenedRun): void {
+    const run = new RunState(undefined, { kind: 'kept', name, when: summary.ended_at, device: summary.device });
+    run.commit(events);
+    this.show(run);
+  }
+
+  /** A run that was not run just now in the place of the one on show, which comes back by `closeReopened` or goes with the next run. */
+  show(run: RunState): boolean {
+    if (this.busy) return false;
     this.aside ??= { run: this.run, status: this.status };
-    const reopened = new RunState(undefined, { name: run.name, ended_at: run.summary.ended_at });
-    reopened.commit(events);
-    this.run = reopened;
+    this.run = run;
     this.status = 'idle';
+    return true;
   }
 
   closeReopened(): void {

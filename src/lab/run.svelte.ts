@@ -17,11 +17,14 @@ export interface RunOrigin {
   readonly cells?: readonly Cell[];
 }
 
-/** A kept run on show again. */
+/** A run on show that was not run just now: kept in this browser, from a reader's file, or recorded with the lab. */
 export interface Reopened {
+  readonly kind: 'kept' | 'file' | 'recording';
   readonly name: string;
-  /** ISO time. */
-  readonly ended_at: string;
+  /** ISO time of its end, or the day alone; a record does not say it. */
+  readonly when?: string;
+  /** What computed it. */
+  readonly device: string;
 }
 
 export class RunState {

@@ -75,7 +75,7 @@ class ExportDesk {
   /** Takes the run on the page as it stands: one that goes on is exported up to here. */
   take(): void {
     const { run, trained } = this.lab;
-    const { origin, record } = run;
+    const { origin, record, reopened } = run;
     const [started] = record.events;
     this.own =
       started?.type === 'run'
@@ -85,6 +85,10 @@ class ExportDesk {
               started,
               events: [...record.events],
               record: record.toJsonLines(),
+              ...(reopened &&
+                reopened.kind !== 'kept' && {
+                  from: `“${reopened.name}”, ${reopened.kind === 'file' ? 'a file' : 'a recording of the lab, cut to the first responses of each update'}`,
+                }),
               ...(origin && { title: origin.notebook, ...(origin.cells && { cells: origin.cells }) }),
             },
           }

@@ -10,7 +10,8 @@ import { NotebookStore, type SavedNotebook, lockNotebook } from '../../notebook/
 import { linkAddress } from '../address.ts';
 import { changesOf } from '../../rft/live.ts';
 import { download } from '../download.ts';
-import type { Lab, NotebookName } from '../lab.svelte.ts';
+import type { Lab } from '../lab.svelte.ts';
+import type { NotebookName } from '../notebooks.ts';
 
 export interface Preview {
   readonly notebook: Notebook;
