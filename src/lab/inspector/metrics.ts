@@ -69,12 +69,13 @@ export const METRICS = {
 export type MetricName = keyof typeof METRICS;
 export const METRIC_NAMES = Object.keys(METRICS) as MetricName[];
 
-/** Tokens of one step, `from` up to and without `to`. */
+/** Tokens of one step, or of another part that has a name, `from` up to and without `to`. */
 export interface Block {
   readonly from: number;
   readonly to: number;
   /** By the process reward model; of what is no step, undefined. */
   readonly score: number | undefined;
+  readonly name?: string;
 }
 
 /** The steps of a response as runs of its tokens, and what follows the last of them; one block where no steps were judged. */
