@@ -8,6 +8,7 @@ import type { Embedder } from '../rft/embedder.ts';
 import type { ExportedRun } from '../export/provenance.ts';
 import type { RunStartedEvent } from '../rft/events.ts';
 import { type SettingChange, changesOf, withChanges } from '../rft/live.ts';
+import type { InspectionRequest, RetrievalInspection } from '../rft/retrieve/inspection.ts';
 import type { Interval } from '../rft/statistics.ts';
 import { TrainerClient, WORKER_STOPPED } from '../workers/client.ts';
 import { MiniLmEmbedder } from '../workers/embedder-client.ts';
@@ -75,6 +76,8 @@ export class Lab {
   /** Undefined takes the bundled task's. */
   own = $state.raw<OwnQuestions | undefined>();
   run = $state.raw(new RunState());
+  /** Of the endpoint that rewrites questions: kept here and nowhere else, until the page is closed. */
+  endpointKey = $state('');
   readonly retrieval = new Retrieval(this);
   readonly kept = new KeptRuns();
   readonly player = new Player(this);
@@ -339,6 +342,14 @@ export class Lab {
     void this.models.readAgain();
   }
 
+  /** Settings of the next run, all at once. @throws InputError for those that can't be had; then nothing of it is taken. */
+  set(settings: readonly (readonly [path: string, value: string])[]): void {
+    if (!this.config) return;
+    setPaths(this.config, settings);
+    const paths = new Set(settings.map(([path]) => path));
+    this.overrides = [...this.overrides.filter(([path]) => !paths.has(path)), ...settings];
+  }
+
   private useCpu(): void {
     this.backend = 'cpu';
     // A notebook of the reader's own stays what it is, with the model for the CPU.
@@ -363,6 +374,12 @@ export class Lab {
     this.answered = undefined;
     this.meter = new ProgressMeter();
     return this.client.vanilla(await this.runsModel(), { questions, seed, temperature, max_new_tokens }, signal);
+  }
+
+  /** What retrieval would make of a training question in the next run. */
+  async inspectRetrieval(request: InspectionRequest, signal: AbortSignal): Promise<RetrievalInspection> {
+    const config = this.config ?? (await this.notebookArrived());
+    return this.client.retrieve(await this.runsModel(), { ...request, config, train: await this.questions(config, 'train') }, signal);
   }
 
   /** The model that a run would take. */
@@ -448,6 +465,7 @@ export class Lab {
         test,
         appVersion: APP_VERSION,
         stepwise: how.stepwise,
+        ...(this.endpointKey !== '' && { endpointKey: this.endpointKey }),
         ...(checkpoint && { resume: checkpoint.bytes, changes: [...this.run.changes, ...this.run.pending] }),
       });
       this.status = end;

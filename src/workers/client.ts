@@ -5,6 +5,7 @@
 import type { Remote } from 'comlink';
 import { LabError, throwIfStopped } from '../base/errors.ts';
 import type { SettingChange } from '../rft/live.ts';
+import type { RetrievalInspection } from '../rft/retrieve/inspection.ts';
 import type { Interval } from '../rft/statistics.ts';
 import { type Answer, unwrap } from './answer.ts';
 import { type Connection, openConnection, openPort } from './connection.ts';
@@ -18,6 +19,7 @@ import type {
   ModelExportRequest,
   ModelRequest,
   PolicyInfo,
+  RetrieveRequest,
   RunEnd,
   RunRequest,
   TrainerApi,
@@ -115,6 +117,11 @@ export class TrainerClient {
   /** Accuracy of that model's base. Progress goes to the listener as `loading` and `answered` messages. */
   vanilla(model: ModelRequest, request: VanillaRequest, signal?: AbortSignal): Promise<Interval> {
     return this.beside((api) => api.vanilla(model, request), signal);
+  }
+
+  /** What retrieval makes of a question on that model's base. Progress of what is fetched goes to the listener. */
+  retrieve(model: ModelRequest, request: RetrieveRequest, signal?: AbortSignal): Promise<RetrievalInspection> {
+    return this.beside((api) => api.retrieve(model, request), signal);
   }
 
   private async beside<T>(command: (api: Remote<TrainerApi>) => Promise<Answer<T>>, signal: AbortSignal | undefined): Promise<T> {

@@ -11,6 +11,7 @@ import type { ProgressEvent, RunEvent, RunStartedEvent, Stage } from '../rft/eve
 import type { ScheduledChange, SettingChange } from '../rft/live.ts';
 import type { AdapterExport, PolicyInfo } from '../rft/policy.ts';
 import type { Question } from '../rft/dataset.ts';
+import type { InspectionRequest, RetrievalInspection } from '../rft/retrieve/inspection.ts';
 import type { Interval } from '../rft/statistics.ts';
 import type { Answer } from './answer.ts';
 
@@ -68,6 +69,8 @@ export interface RunRequest {
   readonly changes?: readonly ScheduledChange[];
   /** Pauses after the first step. */
   readonly stepwise: boolean;
+  /** Of the endpoint that rewrites; it is in no record, checkpoint or other message. */
+  readonly endpointKey?: string;
 }
 
 export interface VanillaRequest {
@@ -75,6 +78,12 @@ export interface VanillaRequest {
   readonly seed: number;
   readonly temperature: number;
   readonly max_new_tokens: number;
+}
+
+/** One training question and its prompts under these settings. */
+export interface RetrieveRequest extends InspectionRequest {
+  readonly config: Config;
+  readonly train: DataFile;
 }
 
 export interface ModelExportRequest extends ModelOptions {
@@ -118,6 +127,8 @@ export interface TrainerApi {
   embed(model: ModelRequest, texts: readonly string[]): Promise<Answer<Float32Array[]>>;
   /** What the untouched base of that model, loaded first where it isn't, makes of these questions; refused during a run. */
   vanilla(model: ModelRequest, request: VanillaRequest): Promise<Answer<Interval>>;
+  /** What retrieval makes of a question with that model, loaded first where it isn't; refused during a run. */
+  retrieve(model: ModelRequest, request: RetrieveRequest): Promise<Answer<RetrievalInspection>>;
   pause(): void;
   resume(): void;
   /** Goes on to the end of the next batch, SFT step or PPO update, and pauses there. */

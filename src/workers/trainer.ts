@@ -12,13 +12,14 @@ import { checkRegions, memoryNeeded, runSizes } from '../model/memory.ts';
 import { inspectModel, openPolicy } from '../model/open.ts';
 import { encodeCheckpoint, decodeCheckpoint } from '../rft/checkpoint.ts';
 import { type NeededAdapter, loadNeededAdapters, neededAdapters } from '../rft/adapters.ts';
-import { parseDataset } from '../rft/dataset.ts';
+import { firstQuestions, parseDataset } from '../rft/dataset.ts';
 import { PolicyEmbedder } from '../rft/embedder.ts';
 import type { ProgressEvent, RunEvent } from '../rft/events.ts';
 import { ChangeSchedule, type SettingChange } from '../rft/live.ts';
 import type { Policy } from '../rft/policy.ts';
 import { runWithRecovery } from '../rft/recovery.ts';
 import { longestComposed } from '../rft/retrieve/compose.ts';
+import { type RetrievalInspection, inspectRetrieval } from '../rft/retrieve/inspection.ts';
 import type { Interval } from '../rft/statistics.ts';
 import { vanillaAccuracy } from '../rft/vanilla.ts';
 import { type Answer, answer } from './answer.ts';
@@ -36,6 +37,7 @@ import type {
   ModelExportRequest,
   ModelRequest,
   PolicyInfo,
+  RetrieveRequest,
   RunEnd,
   RunRequest,
   TrainerApi,
@@ -113,6 +115,18 @@ export class Trainer implements TrainerApi {
     );
   }
 
+  retrieve(model: ModelRequest, { config, train, ...request }: RetrieveRequest): Promise<Answer<RetrievalInspection>> {
+    return this.beside(model, async (policy, signal) => {
+      const { questions } = await firstQuestions(await parseDataset(train.name, train.text), config.data.train_questions);
+      let encoder: MiniLmEmbedder | undefined;
+      try {
+        return await inspectRetrieval(policy, config, questions, request, async () => (encoder = this.openMiniLm(model)), signal);
+      } finally {
+        await encoder?.dispose();
+      }
+    });
+  }
+
   /** Work with a model's base outside a run. */
   private beside<T>(model: ModelRequest, work: (policy: Policy, signal: AbortSignal) => Promise<T>): Promise<Answer<T>> {
     return answer(async () => {
@@ -144,7 +158,7 @@ export class Trainer implements TrainerApi {
   async run(request: RunRequest): Promise<Answer<RunEnd>> {
     const { run } = request;
     const result = await answer<RunEnd>(async () => {
-      const { config, train, test, appVersion, resume, changes, stepwise } = request;
+      const { config, train, test, appVersion, resume, changes, stepwise, endpointKey } = request;
       const data = { train: await parseDataset(train.name, train.text), test: await parseDataset(test.name, test.text) };
       const checkpoint = resume && decodeCheckpoint(resume);
       const schedule = new ChangeSchedule(config, changes);
@@ -171,6 +185,7 @@ export class Trainer implements TrainerApi {
             openEmbedder: async () => this.openMiniLm(this.model!.request), // A run has a model.
             onProgress: (progress) => outbox.show(progress),
             ...(checkpoint && { resume: checkpoint }),
+            ...(endpointKey && { endpointKey }),
           }),
         {
           event: (event) => {

@@ -55,19 +55,45 @@ export function longestComposed(config: Config, tokenizer: Tokenizer, context: n
   return Math.max(alone, Math.min(context - responseRoom(config), alone + config.icl.k * (alone + answer)));
 }
 
+/** The training questions as vectors. */
+export interface TrainingIndex {
+  /** Of the embedder. */
+  readonly name: string;
+  readonly index: VectorIndex;
+}
+
+/**
+ * @param openEmbedder all-MiniLM-L6-v2, for `icl.embedder` minilm; opened only when it is needed, and the caller's to dispose.
+ * @throws LabError 'no-embedder' where it is needed and can't be had here; whatever the embedder throws.
+ */
+export async function indexTraining(
+  policy: Policy,
+  { icl }: Pick<Config, 'icl'>,
+  pool: readonly Question[],
+  openEmbedder: (() => Promise<Embedder>) | undefined,
+  signal?: AbortSignal,
+): Promise<TrainingIndex> {
+  const embedder = icl.embedder === 'policy' ? new PolicyEmbedder(policy) : await openEmbedder?.();
+  if (!embedder) {
+    throw new LabError(
+      'no-embedder',
+      'Examples in context are to be found by all-MiniLM-L6-v2, and this run has no way to it.',
+      'Set icl.embedder to policy, or run where the sentence encoder is at hand: the page, or lab run.',
+    );
+  }
+  return { name: embedder.info.name, index: await VectorIndex.build(new VectorCache(embedder), pool, signal) };
+}
+
 export class PromptComposer {
-  private constructor(
+  /** @param retrieval where some prompt shows examples. */
+  constructor(
     private readonly policy: Policy,
     private readonly config: Config,
     private readonly pool: readonly Question[],
-    private readonly retrieval: { readonly name: string; readonly index: VectorIndex } | undefined,
+    private readonly retrieval: TrainingIndex | undefined,
   ) {}
 
-  /**
-   * Embeds the training questions where some prompt shows examples.
-   * @param openEmbedder all-MiniLM-L6-v2, for `icl.embedder` minilm; opened only when it is needed, and the caller's to dispose.
-   * @throws LabError 'no-embedder' where it is needed and can't be had here; whatever the embedder throws.
-   */
+  /** Embeds the training questions where some prompt shows examples. @throws what `indexTraining` throws. */
   static async open(
     policy: Policy,
     config: Config,
@@ -75,17 +101,8 @@ export class PromptComposer {
     openEmbedder: (() => Promise<Embedder>) | undefined,
     signal?: AbortSignal,
   ): Promise<PromptComposer> {
-    if (!needsEmbedder(config)) return new PromptComposer(policy, config, pool, undefined);
-    const embedder = config.icl.embedder === 'policy' ? new PolicyEmbedder(policy) : await openEmbedder?.();
-    if (!embedder) {
-      throw new LabError(
-        'no-embedder',
-        'Examples in context are to be found by all-MiniLM-L6-v2, and this run has no way to it.',
-        'Set icl.embedder to policy, or run where the sentence encoder is at hand: the page, or lab run.',
-      );
-    }
-    const index = await VectorIndex.build(new VectorCache(embedder), pool, signal);
-    return new PromptComposer(policy, config, pool, { name: embedder.info.name, index });
+    const retrieval = needsEmbedder(config) ? await indexTraining(policy, config, pool, openEmbedder, signal) : undefined;
+    return new PromptComposer(policy, config, pool, retrieval);
   }
 
   /** Of the embedder in use; undefined when no prompt shows examples. */

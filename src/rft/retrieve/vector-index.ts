@@ -18,6 +18,9 @@ export class VectorCache {
   }
 }
 
+/** `family`: the question itself, or the same in other words. */
+export type RankedNeighbour = Neighbour & { readonly family: boolean };
+
 export class VectorIndex {
   private constructor(
     private readonly cache: VectorCache,
@@ -36,14 +39,26 @@ export class VectorIndex {
    * the pool and from the questions together: augmentation names families in what it makes, and the pool is as it was before.
    */
   async neighbours(questions: readonly Question[], count: number, signal?: AbortSignal): Promise<Neighbour[][]> {
+    const ranked = await this.ranked(questions, signal);
+    return ranked.map((all) =>
+      all
+        .filter(({ family }) => !family)
+        .slice(0, count)
+        .map(({ index, similarity }) => ({ index, similarity })),
+    );
+  }
+
+  /** The whole pool by nearness to each question, those marked that `neighbours` leaves out. */
+  async ranked(questions: readonly Question[], signal?: AbortSignal): Promise<RankedNeighbour[][]> {
     const queries = await this.cache.embed(questions.map(stemOf), signal);
     const families = new Families([...this.pool, ...questions]);
     const ofPool = this.pool.map((question) => families.of(question));
     return questions.map((question, i) => {
       const own = families.of(question);
-      return nearest(queries[i]!, this.vectors, this.pool.length)
-        .filter(({ index }) => ofPool[index] !== own)
-        .slice(0, count);
+      return nearest(queries[i]!, this.vectors, this.pool.length).map((neighbour) => ({
+        ...neighbour,
+        family: ofPool[neighbour.index] === own,
+      }));
     });
   }
 }

@@ -37,14 +37,14 @@ export interface FewShotExample extends Stem, Pick<Question, 'answerKey'> {
 }
 
 /** Question-answer pairs before the question, as in the paper's few-shot prompts. */
-export function formatFewShotPrompt(examples: readonly FewShotExample[], question: Stem): string {
-  const pairs = examples.map((example) =>
-    example.solution === undefined
-      ? `${questionBlock(example)}Answer: ${example.answerKey}\n`
-      : `${formatPrompt(example)}${example.solution}\n`,
-  );
-  return pairs.join('') + (examples.length > 0 ? END_OF_EXAMPLES : '') + formatPrompt(question);
-}
+export const formatFewShotPrompt = (examples: readonly FewShotExample[], question: Stem): string =>
+  [...examples.map(formatExample), examples.length > 0 ? END_OF_EXAMPLES : '', formatPrompt(question)].join('');
+
+/** An example as a prompt shows it. */
+export const formatExample = (example: FewShotExample): string =>
+  example.solution === undefined
+    ? `${questionBlock(example)}Answer: ${example.answerKey}\n`
+    : `${formatPrompt(example)}${example.solution}\n`;
 
 export function formatResponse(solution: Solution): string {
   return solution.steps.map((step) => `${step}\n`).join('') + `Answer: ${solution.answer}`;
