@@ -132,6 +132,8 @@ export interface RewriteEvent extends Timed {
   readonly question: number;
   readonly text: string;
   readonly answer: Label;
+  /** Of the original, in its own order; records of before it was kept lack it. */
+  readonly options?: readonly string[];
   readonly variations: readonly RewriteRecord[];
 }
 

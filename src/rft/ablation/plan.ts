@@ -13,7 +13,7 @@ import { augmentationFeeds, stageConfig } from './stage-config.ts';
 /** Raised by whoever changes what a stage computes or says, so that older results are no longer taken for it. */
 export const STAGE_VERSIONS: Readonly<Record<Stage, number>> = {
   evaluate_before: 1,
-  augment: 1,
+  augment: 2,
   synthesize: 2,
   sft: 2,
   ppo: 1,

@@ -79,9 +79,9 @@ export function augmentedQuestions(originals: readonly Question[], { questions }
   return [...originals.map((question, family) => ({ ...question, details: { ...question.details, family } })), ...questions];
 }
 
-/** What became of each of the variations that were asked for. */
+/** What became of each of the variations that were asked for; without a policy nothing is too long. */
 export function rewrittenQuestion(
-  context: Pick<StageContext, 'config' | 'policy' | 'seed'>,
+  context: Pick<StageContext, 'config' | 'seed'> & Partial<Pick<StageContext, 'policy'>>,
   original: Question,
   question: number,
   { text, finished }: Rewriting,
@@ -103,12 +103,20 @@ export function rewrittenQuestion(
       ? shuffled(original, context.seed.derive('augment').derive('options').derive(question).derive(i))
       : original;
     const record = { text: variation, ...judgement, options: options.choices.text, answer: options.answerKey };
-    if (!fitsContext(policy, questionOf(original, question, record)))
+    if (policy && !fitsContext(policy, questionOf(original, question, record)))
       return reject('too_long', `its prompt fills the context of ${policy.info.context} tokens`);
     accepted.push(variation);
     return record;
   });
-  return { type: 'rewrite', stage: 'augment', question, text: original.question, answer: original.answerKey, variations };
+  return {
+    type: 'rewrite',
+    stage: 'augment',
+    question,
+    text: original.question,
+    answer: original.answerKey,
+    options: original.choices.text,
+    variations,
+  };
 }
 
 /** The options in another order, with the key on the same text. */

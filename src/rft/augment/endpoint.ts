@@ -57,7 +57,7 @@ export class EndpointRewriter implements Rewriter {
     this.#key = key;
   }
 
-  /** @throws LabError endpoint-unreachable, -timeout, -unauthorized, -not-found, -rate-limited, -failed, -refused or -garbage; the other requests are then given up. */
+  /** @throws LabError endpoint-unreachable, -cors, -timeout, -unauthorized, -not-found, -rate-limited, -failed, -refused or -garbage; the other requests are then given up. */
   async rewrite(stems: readonly string[], { seed, signal, onProgress }: RewriteOptions): Promise<Rewriting[]> {
     throwIfStopped(signal);
     const failed = new AbortController();
@@ -110,7 +110,9 @@ export class EndpointRewriter implements Rewriter {
       body = await response.text();
     } catch (cause) {
       throwIfStopped(signal);
-      return { error: timeout.aborted ? this.slow() : this.down(cause), retryAfter: undefined };
+      if (timeout.aborted) return { error: this.slow(), retryAfter: undefined };
+      if (await answersOthers(address)) throw this.closedToPages(cause);
+      return { error: this.down(cause), retryAfter: undefined };
     }
     if (response.ok) return this.read(body, response.headers.get('content-type') ?? '');
     const error = this.refused(response.status, body);
@@ -134,7 +136,16 @@ export class EndpointRewriter implements Rewriter {
     return new LabError(
       'endpoint-unreachable',
       `${this.name} can't be reached: ${(cause as Error).message}.`,
-      'Start the server, or correct augment.endpoint_url. From a page, the server must also allow this origin (CORS).',
+      'Start the server, or correct augment.endpoint_url.',
+      { cause },
+    );
+  }
+
+  private closedToPages(cause: unknown): LabError {
+    return new LabError(
+      'endpoint-cors',
+      `${this.name} is there, but does not let this page read its answers (CORS).`,
+      `Start the server so that it allows the origin ${(globalThis as { location?: Location }).location!.origin}: OLLAMA_ORIGINS for Ollama, --allowed-origins for vLLM, “CORS” in LM Studio. Or rewrite headless, by lab run.`,
       { cause },
     );
   }
@@ -164,6 +175,18 @@ export class EndpointRewriter implements Rewriter {
     const text = clear.replace(/<[^>]*>/g, ' ').replace(/\s+/g, ' ').trim(); // prettier-ignore
     return text === '' ? '(nothing)' : text.length > 200 ? `${text.slice(0, 200)} …` : text;
   }
+}
+
+/**
+ * Whether a server is there that only this page may not read: a browser says no more of that than of a server that is down. It takes one
+ * request more, without key and text. Nothing else has origins.
+ */
+async function answersOthers(address: string): Promise<boolean> {
+  if (!('location' in globalThis)) return false;
+  return fetch(address, { mode: 'no-cors', credentials: 'omit' }).then(
+    () => true,
+    () => false,
+  );
 }
 
 interface Choice {
