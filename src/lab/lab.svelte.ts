@@ -346,8 +346,8 @@ export class Lab {
   set(settings: readonly (readonly [path: string, value: string])[]): void {
     if (!this.config) return;
     setPaths(this.config, settings);
-    const paths = new Set(settings.map(([path]) => path));
-    this.overrides = [...this.overrides.filter(([path]) => !paths.has(path)), ...settings];
+    const paths = settings.map(([path]) => path);
+    this.overrides = [...this.overrides.filter(([path]) => !paths.includes(path)), ...settings];
   }
 
   private useCpu(): void {

@@ -56,7 +56,8 @@ class ByHand {
       const start = performance.now();
       const rewriter = this.endpoint();
       const [question] = await this.trainingQuestions();
-      const [{ text }] = (await this.ask(rewriter, question!, signal)) as [{ text: string }];
+      const [rewriting] = await this.ask(rewriter, question!, signal);
+      const { text } = rewriting!;
       const seconds = ((performance.now() - start) / 1000).toFixed(1);
       this.heard = `${rewriter.name} answered after ${seconds} s: “${text.slice(0, 80)}${text.length > 80 ? ' …' : ''}”`;
     });

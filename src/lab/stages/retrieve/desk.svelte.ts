@@ -25,7 +25,10 @@ class RetrieveDesk {
 
   constructor(private readonly lab: Lab) {}
 
-  private readonly settings = $derived(JSON.stringify([this.lab.config?.icl, this.lab.config?.model, this.lab.config?.data, this.number, this.reworded])); // prettier-ignore
+  private readonly settings = $derived.by(() => {
+    const { icl, model, data } = this.lab.config ?? {};
+    return JSON.stringify([icl, model, data, this.number, this.reworded]);
+  });
 
   /** What is on show is of other settings than those chosen now. */
   readonly stale = $derived(this.inspected !== undefined && this.inspected.settings !== this.settings);
