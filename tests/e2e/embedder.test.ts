@@ -75,7 +75,7 @@ test('the encoder comes when asked for, survives a broken-off download, refuses 
   expect(ranges).toEqual([undefined, undefined, `bytes=${CUT}-`, `bytes=${CUT}-`]);
 
   const questions = readFileSync('dist/data/T4.train.jsonl', 'utf8').trimEnd().split('\n').map((line) => JSON.parse(line) as { question: string }); // prettier-ignore
-  await page.getByLabel('Question').fill(questions[41]!.question);
+  await page.getByRole('textbox', { name: 'Question' }).fill(questions[41]!.question);
   await page.keyboard.press('Enter');
   const found = page.getByRole('region', { name: 'The nearest training questions' }).getByRole('listitem');
   await found.nth(2).waitFor();
@@ -86,7 +86,7 @@ test('the encoder comes when asked for, survives a broken-off download, refuses 
 
   await page.getByRole('radio', { name: 'The model’s own hidden states' }).check();
   await page.getByRole('button', { name: 'Load', exact: true }).click();
-  await page.getByLabel('Question').fill(questions[7]!.question);
+  await page.getByRole('textbox', { name: 'Question' }).fill(questions[7]!.question);
   await page.getByRole('button', { name: 'Find the nearest' }).click();
   await found.nth(2).waitFor();
   expect(await found.first().textContent()).toContain(questions[7]!.question);
