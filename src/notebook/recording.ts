@@ -133,6 +133,9 @@ const withoutTokens = ({ responses, ...tried }: TriesEvent['questions'][number])
   responses: responses.map(({ tokens: _, ...response }) => response),
 });
 
+/** Whether a text says of itself that it is a recording, and no plain record. */
+export const isRecording = (lines: string): boolean => lines.startsWith('{"type":"recording",');
+
 /**
  * @param name stands in the messages.
  * @throws InputError for what is no recording, or one of settings that this lab doesn't have.

@@ -1,10 +1,11 @@
 /** A recorded run as the first thing that a reader sees: nothing is computed, no model is fetched. */
 import { readFileSync } from 'node:fs';
+import { gzipSync } from 'node:zlib';
 import type { Page } from 'playwright';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { readRecordingIndex } from '../../src/notebook/recording.ts';
+import { readRecordingIndex, unpackRecording } from '../../src/notebook/recording.ts';
 import { look } from './axe.ts';
-import { Site } from './site.ts';
+import { Site, go } from './site.ts';
 
 const [line] = readRecordingIndex(readFileSync('dist/recordings/index.json', 'utf8')).filter(({ notebook }) => notebook === 'smoke');
 const percent = (share: number) => `${(share * 100).toFixed(1)} %`;
@@ -46,6 +47,50 @@ test('the recording of the chosen notebook plays, is moved by hand, and gives wa
   await page.getByRole('region', { name: 'Run' }).getByRole('button', { name: 'Stop' }).click();
   expect({ complaints, strangers }).toEqual({ complaints: [], strangers: [] });
   await page.context().close();
+});
+
+test('a record from a file is shown as a run at every place, marked, and what is no record is refused by its line', async () => {
+  const { page, complaints } = await site.visit('?notebook=smoke&ppo.updates=1#/compare');
+  const lines = (await unpackRecording(Uint8Array.from(readFileSync('dist/recordings/smoke.jsonl.gz')))).split('\n');
+  const drop = (name: string, text: string) =>
+    page.getByTestId('record-file').setInputFiles({ name, mimeType: 'application/jsonl', buffer: Buffer.from(text) });
+  await drop('mine.jsonl', lines.slice(1).join('\n'));
+  await shown(page).getByText('Not run just now: the record mine.jsonl').waitFor();
+  expect(await page.getByTestId('accuracy-after').textContent()).toBe(percent(line!.accuracy.after.mean));
+  await go(page, 'PPO');
+  await shown(page).getByText('mine.jsonl').waitFor();
+  await page.getByRole('heading', { name: 'What the model writes' }).waitFor();
+  await shown(page).getByRole('button', { name: 'Back to where you were' }).click();
+  await shown(page).waitFor({ state: 'detached' });
+
+  await go(page, 'Compare');
+  await drop('cut.jsonl', `${lines.slice(1, 4).join('\n')}\n{"type":`);
+  await page.getByText('cut.jsonl, line 4 is not JSON').waitFor();
+  expect(complaints).toEqual([]);
+  await page.context().close();
+});
+
+test('the gallery tells of each notebook what it shows, takes and whether it was recorded; a card opens it', async () => {
+  const { page, complaints } = await site.visit('#/gallery');
+  const card = page.getByRole('listitem').filter({ has: page.getByRole('heading', { name: 'Smoke run (short)' }) });
+  await card.getByText(`on ${line!.device}`).waitFor();
+  expect(await card.textContent()).toMatch(/T4.*pico, \d+ kB to fetch once.*30 updates of 64 rollouts/);
+  expect(await page.getByRole('main').getByRole('heading', { level: 2 }).count()).toBeGreaterThanOrEqual(8);
+  expect(await look(page, 'gallery')).toEqual([]);
+  await page.getByRole('button', { name: 'Read it: The reward by hand' }).click();
+  await page.getByRole('heading', { name: 'Figure 4: right for the wrong reason' }).waitFor();
+  await go(page, 'Gallery');
+  await card.getByRole('button', { name: 'Play its recording: Smoke run (short)' }).click();
+  await shown(page).getByText(`recorded on ${line!.device}`).waitFor();
+  expect(complaints).toEqual([]);
+  await page.context().close();
+});
+
+test('the scripts of the first screen weigh at most 150 kB, packed', () => {
+  const scripts = readFileSync('dist/index.html', 'utf8').matchAll(/(?:src|href)="\.\/(assets\/[^"]+\.js)"/g);
+  const packed = [...scripts].map(([, path]) => gzipSync(readFileSync(`dist/${path}`)).byteLength);
+  expect(packed.length).toBeGreaterThan(0);
+  expect(packed.reduce((sum, bytes) => sum + bytes, 0)).toBeLessThanOrEqual(150_000);
 });
 
 test('where no motion is wanted, the end is shown and nothing plays by itself', async () => {

@@ -7,7 +7,18 @@ import { minilmBytes } from '../../workers/minilm-files.ts';
 import { bytes } from '../format.ts';
 import { STAGE_NAMES, stagePlan } from '../stages.ts';
 
-const sizeOf = (files: readonly { readonly bytes: number }[]) => bytes(files.reduce((sum, file) => sum + file.bytes, 0));
+type Files = readonly { readonly bytes: number }[];
+const sum = (files: Files) => files.reduce((total, file) => total + file.bytes, 0);
+const sizeOf = (files: Files) => bytes(sum(files));
+
+/** Of the model and its adapters, where all of them are bundled: what the first run fetches. */
+export function downloadBytes(config: Config, bundled: readonly BundledModel[] | undefined): number | undefined {
+  const model = bundled?.find(({ name }) => name === config.model);
+  const adapters = neededAdapters(config).map(({ name }) => model?.adapters.find((adapter) => adapter.name === name));
+  return model && adapters.every((adapter) => adapter !== undefined)
+    ? sum([...model.files, ...adapters.flatMap(({ files }) => files)])
+    : undefined;
+}
 
 /** What it would fetch, and from where; `bundled` is undefined while the list is on its way. */
 export function downloads(config: Config, bundled: readonly BundledModel[] | undefined): string[] {

@@ -1,18 +1,34 @@
-/** Plays the recording of a bundled notebook as the run on show. Nothing is computed for it, and no model fetched. */
+/** Plays the recording of a bundled notebook, or a record from a file, as the run on show. Nothing is computed for it, and no model fetched. */
 import { type ErrorRecord, InputError, errorRecord } from '../../base/errors.ts';
-import { type Recording, type RecordingIndex, readRecording, readRecordingIndex, recordingFile, unpackRecording } from '../../notebook/recording.ts'; // prettier-ignore
+import { readRunEvents } from '../../notebook/record.ts';
+import {
+  type RecordingHead,
+  type RecordingIndex,
+  isRecording,
+  readRecording,
+  readRecordingIndex,
+  recordingFile,
+  unpackRecording,
+} from '../../notebook/recording.ts';
+import type { RunEvent, RunStartedEvent } from '../../rft/events.ts';
 import { fetchBytes, fetchText } from '../fetch.ts';
 import type { Lab } from '../lab.svelte.ts';
 import { NOTEBOOKS, type NotebookName } from '../notebooks.ts';
-import { RunState } from '../run.svelte.ts';
+import { type Reopened, RunState } from '../run.svelte.ts';
 import { emptyView, foldEvents } from '../view.ts';
 import { type Moment, momentsOf } from './moments.ts';
 
 export interface Tape {
-  readonly recording: Recording;
   readonly run: RunState;
+  readonly started: RunStartedEvent;
+  readonly events: readonly RunEvent[];
   readonly moments: readonly Moment[];
+  /** Of a recording. */
+  readonly head?: RecordingHead;
 }
+
+/** A record that is longer than this is none that the page should take into memory, in bytes. */
+const LARGEST_RECORD = 200 * 1024 * 1024;
 
 /** A moment each, at speed 1. */
 const MOMENT_MS = 300;
@@ -55,7 +71,7 @@ export class Player {
     const following = asItCame ? notebook : undefined;
     if (following === this.followed) return;
     this.followed = following;
-    if (this.tape && (this.tape.recording.head.notebook !== notebook || !asItCame)) this.lab.closeReopened();
+    if (this.tape?.run.reopened?.kind === 'recording' && (this.tape.head?.notebook !== notebook || !asItCame)) this.lab.closeReopened();
     await this.loadIndex();
     if (this.followed !== notebook || this.lab.run.view.started || !this.lineOf(notebook)) return;
     await this.open(notebook, { play: !matchMedia('(prefers-reduced-motion: reduce)').matches });
@@ -75,17 +91,27 @@ export class Player {
       const opening = ++this.opening;
       const file = recordingFile(notebook);
       const recording = readRecording(await unpackRecording(await fetchBytes(`recordings/${file}`, this.lab.base)), file);
-      const { head, started, events } = recording;
-      const run = new RunState(
-        { notebook: NOTEBOOKS[notebook].title, config: started.config },
-        { kind: 'recording', name: NOTEBOOKS[notebook].title, when: head.recorded, device: started.policy.device },
-      );
-      run.record.add(events);
-      if (opening !== this.opening || !this.lab.show(run)) return; // Another was asked for meanwhile, or a run began.
-      this.latest = { recording, run, moments: momentsOf(events) };
-      this.position = 0;
-      this.seek(play ? 1 : this.latest.moments.length);
-      if (play) this.play();
+      if (opening !== this.opening) return; // Another was asked for meanwhile.
+      this.insert(recording, { kind: 'recording', name: NOTEBOOKS[notebook].title, when: recording.head.recorded }, play);
+    });
+  }
+
+  /** A record of a run, or a recording, in the place of the run on show; its end is shown first. */
+  async openFile(file: File): Promise<void> {
+    await this.guard(async () => {
+      const opening = ++this.opening;
+      if (file.size > LARGEST_RECORD) {
+        throw new InputError(
+          `${file.name} has ${file.size} bytes, and a record at most ${LARGEST_RECORD}.`,
+          'Choose the record of one run.',
+        );
+      }
+      const text = await unpackRecording(new Uint8Array(await file.arrayBuffer()));
+      const record = isRecording(text) ? readRecording(text, file.name) : readRunEvents(text, file.name);
+      if (opening !== this.opening) return;
+      if (!this.insert(record, { kind: 'file', name: file.name }, false)) {
+        throw new InputError('A run goes on.', 'Stop it, or let it end, before you open a record.');
+      }
     });
   }
 
@@ -107,11 +133,30 @@ export class Player {
     const { tape } = this;
     const moment = tape?.moments[position - 1];
     if (!tape || !moment) return;
-    const { events } = tape.recording;
+    const { events } = tape;
     const forth = position > this.position;
     const shown = forth ? (this.moment?.events ?? 0) : 0;
     tape.run.view = foldEvents(forth ? tape.run.view : emptyView(), events.slice(shown, moment.events));
     this.position = position;
+  }
+
+  /** False while a run goes on, which stays. */
+  private insert(
+    { started, events, head }: Pick<Tape, 'started' | 'events' | 'head'>,
+    reopened: Pick<Reopened, 'kind' | 'name' | 'when'>,
+    play: boolean,
+  ): boolean {
+    const moments = momentsOf(events);
+    if (moments.length === 0) throw new InputError(`${reopened.name} ended before there was anything to see.`, 'Choose the record of another run.'); // prettier-ignore
+    const run = new RunState({ notebook: reopened.name, config: started.config }, { ...reopened, device: started.policy.device });
+    run.record.add(events);
+    if (!this.lab.show(run)) return false;
+    this.latest = { run, started, events, moments, ...(head && { head }) };
+    this.position = 0;
+    this.seek(play ? 1 : moments.length);
+    if (play) this.play();
+    else this.pause();
+    return true;
   }
 
   private advance(): void {

@@ -88,6 +88,13 @@ export const STAGE_ROUTES = [
 
 export const OTHER_ROUTES = [
   {
+    id: 'gallery',
+    title: 'Gallery',
+    icon: 'gallery',
+    summary: 'The notebooks that the lab brings along: each shows one thing, and says what to look at.',
+    load: () => import('../stages/gallery/Stage.svelte'),
+  },
+  {
     id: 'notebook',
     title: 'Notebook',
     icon: 'notebook',
