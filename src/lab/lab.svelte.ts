@@ -398,6 +398,13 @@ export class Lab {
     return firstQuestions(await parseDataset(name, text), config.data.train_questions);
   }
 
+  /** The questions that a run would be tested with. */
+  async testQuestions(): Promise<Dataset> {
+    const config = this.config ?? (await this.notebookArrived());
+    const { name, text } = await this.questions(config, 'test');
+    return parseDataset(name, text);
+  }
+
   downloadRecord(): void {
     download(
       `openrft-run-seed-${this.run.view.started?.seed ?? 0}.jsonl`,
