@@ -6,7 +6,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { InputError } from '../base/errors.ts';
-import { sha256Hex } from '../export/provenance.ts';
+import { sha256Hex } from '../base/sha256.ts';
 import { readRecord } from '../notebook/record.ts';
 import { makeRecording, readRecordingIndex, recordingFile } from '../notebook/recording.ts';
 import { settingsDigest } from '../notebook/results.ts';

@@ -1,4 +1,5 @@
 /** Where an export comes from: what a reader needs to judge it, and to run it again. */
+import { sha256Hex } from '../base/sha256.ts';
 import { loraText } from './text.ts';
 import { type DoneEvent, type RunEvent, STAGES } from '../rft/events.ts';
 import { changesOf } from '../rft/live.ts';
@@ -50,9 +51,4 @@ export async function provenance(run: ExportedRun): Promise<(readonly [label: st
     ...(adapter_sha256 === undefined ? [] : [['adapter_model.safetensors', `SHA-256 ${adapter_sha256}`] as const]),
     ...(from === undefined ? [] : [['Not run here', `the record came from ${from}`] as const]),
   ];
-}
-
-export async function sha256Hex(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
-  const digest = await crypto.subtle.digest('SHA-256', bytes);
-  return [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, '0')).join('');
 }

@@ -4,6 +4,7 @@ import { APP_VERSION } from '../../base/version.ts';
 import { History } from '../../notebook/history.ts';
 import { inlineQuestions } from '../../notebook/inline.ts';
 import { decodeLink, encodeLink, isNotebookLink } from '../../notebook/link.ts';
+import { type RemoteSource, bringsNotebook, fetchRemote, parseRemoteLink, placeOf } from '../../notebook/remote.ts';
 import { type Comparison, type Results, compareResults, resultsOf, settingsDigest } from '../../notebook/results.ts';
 import { type Cell, NOTEBOOK_LIMITS, type Notebook, type NotebookData, notebookFile, readNotebook } from '../../notebook/schema.ts';
 import { NotebookStore, type SavedNotebook, lockNotebook } from '../../notebook/store.ts';
@@ -20,6 +21,11 @@ export interface Preview {
   readonly bytes: number;
 }
 
+/** A notebook that a link names and that nothing has been fetched of. */
+export interface RemotePreview {
+  readonly remote: RemoteSource;
+}
+
 export type Saving = 'nothing' | 'waiting' | 'saved' | 'failed';
 
 /** A file of a notebook is at most this long, in bytes: what the store and the page take without effort. */
@@ -27,7 +33,7 @@ const LARGEST_FILE = 5 * 1024 * 1024;
 const AUTOSAVE_MS = 800;
 
 export class NotebookDesk {
-  preview = $state.raw<Preview | undefined>();
+  preview = $state.raw<Preview | RemotePreview | undefined>();
   problem = $state.raw<ErrorRecord | undefined>();
   saving = $state<Saving>('nothing');
   /** Why the browser keeps nothing; everything else goes on. */
@@ -81,13 +87,22 @@ export class NotebookDesk {
 
   /** The notebook of an address, if it holds one, in a preview. */
   async openAddress(hash: string): Promise<void> {
-    if (isNotebookLink(hash)) await this.openLink(hash);
+    if (bringsNotebook(hash)) await this.openLink(hash);
   }
 
   async openLink(text: string): Promise<void> {
     await this.opening(async () => {
+      if (!isNotebookLink(text) && bringsNotebook(text)) return { remote: parseRemoteLink(text) };
       const { notebook, characters, bytes } = await decodeLink(text);
       return { notebook, bytes, source: `a link of ${characters} characters` };
+    });
+  }
+
+  /** What the link names, when the reader asks for it; another preview takes this one's place. */
+  async fetchRemote(remote: RemoteSource): Promise<void> {
+    await this.opening(async () => {
+      const { text, bytes } = await fetchRemote(remote);
+      return { notebook: readNotebook(text, placeOf(remote)), bytes, source: placeOf(remote) };
     });
   }
 
@@ -130,7 +145,7 @@ export class NotebookDesk {
   /** The reader wants the previewed notebook: from here on it is his, and saved. */
   async use(): Promise<void> {
     const { preview } = this;
-    if (!preview) return;
+    if (!preview || 'remote' in preview) return;
     await this.guard(async () => {
       await this.saveNow();
       this.leave();
@@ -143,7 +158,7 @@ export class NotebookDesk {
 
   closePreview(): void {
     this.preview = undefined;
-    if (!isNotebookLink(location.hash)) return;
+    if (!bringsNotebook(location.hash)) return;
     history.replaceState(null, '', location.pathname + location.search);
     dispatchEvent(new HashChangeEvent('hashchange')); // Replacing tells nobody.
   }
@@ -252,7 +267,7 @@ export class NotebookDesk {
     return started ? { kind: 'reference', train: started.dataset.train.sha256, test: started.dataset.test.sha256 } : this.notebook?.data;
   }
 
-  private async opening(open: () => Promise<Preview>): Promise<void> {
+  private async opening(open: () => Promise<Preview | RemotePreview>): Promise<void> {
     await this.guard(async () => {
       this.preview = await open();
       await this.lab.models.loadList();

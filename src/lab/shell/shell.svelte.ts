@@ -1,6 +1,6 @@
 /** The state of the frame: which place is on show, and what is open beside it. */
 import type { Snippet } from 'svelte';
-import { isNotebookLink } from '../../notebook/link.ts';
+import { bringsNotebook } from '../../notebook/remote.ts';
 import { type RouteId, hrefOf, routeAt } from './routes.ts';
 
 /** What a stage puts into the region beside it. */
@@ -25,7 +25,7 @@ export class Shell {
 
   /** A link to a notebook opens a preview, which takes the page's place and leaves it as it is. */
   follow(hash: string): void {
-    if (!isNotebookLink(hash)) this.address = hash;
+    if (!bringsNotebook(hash)) this.address = hash;
   }
 
   go(id: RouteId): void {
