@@ -2,10 +2,9 @@
  * `--parallel N`: N processes of this command, each with its share of the tasks and seeds, over one cache. Tasks and seeds share no job, so
  * they share no file either. One process keeps a thread of the host busy while the graphics card waits for it; several fill the card.
  */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { InputError } from '../../base/errors.ts';
 import type { Plan } from '../../rft/ablation/plan.ts';
+import { startLab } from '../processes.ts';
 
 export interface Shard {
   /** From 1. */
@@ -30,30 +29,21 @@ export function shardOf({ cells, jobs }: Plan, { index, of }: Shard): Plan {
   };
 }
 
+/** @param args of this command, as each process is to have them beside its share. */
+export function runShards(args: readonly string[], count: number, log: (line: string) => void): Processes {
+  const processes = Array.from({ length: count }, (_, i) => {
+    const share = `${i + 1}/${count}`;
+    return startLab(['ablate', ...args, '--shard', share], (line) => log(`${share}  ${line}`));
+  });
+  return {
+    stop: () => processes.forEach(({ stop }) => stop()),
+    ended: Promise.all(processes.map(({ ended }) => ended)),
+  };
+}
+
 export interface Processes {
   /** Asks each to end at its next checkpoint. */
   readonly stop: () => void;
   /** Exit codes; a process that was killed has 1. */
   readonly ended: Promise<number[]>;
-}
-
-/** @param args of this command, as each process is to have them beside its share. */
-export function runShards(args: readonly string[], count: number, log: (line: string) => void): Processes {
-  const processes = Array.from({ length: count }, (_, i) => {
-    const share = `${i + 1}/${count}`;
-    const command = [...process.execArgv, process.argv[1]!, 'ablate', ...args, '--shard', share];
-    // A group of its own: a Ctrl-C in the terminal reaches this process, which passes it on once.
-    const child = spawn(process.execPath, command, { stdio: ['ignore', 'ignore', 'pipe'], detached: process.platform !== 'win32' });
-    let rest = '';
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      const lines = (rest + text).split('\n');
-      rest = lines.pop()!;
-      for (const line of lines) log(`${share}  ${line}`);
-    });
-    return child;
-  });
-  return {
-    stop: () => processes.forEach((child) => child.kill('SIGINT')),
-    ended: Promise.all(processes.map(async (child) => ((await once(child, 'close')) as [number | null])[0] ?? 1)),
-  };
 }

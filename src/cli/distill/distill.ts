@@ -1,6 +1,6 @@
 /**
  * `distill NAME…|all`: trains bundled models from scratch on the generated corpus with this project's own engine, and writes them to
- * models/NAME in the Hugging Face layout with their cards. Prints an estimate first; a run that was cut off goes on where it was.
+ * models/NAME in the Hugging Face layout with their cards. Prints an estimate first; a run that was cut off (exit code 3) goes on where it was.
  */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
@@ -15,13 +15,16 @@ import { openPolicy } from '../../model/open.ts';
 import { parseSafetensors, writeSafetensors } from '../../model/safetensors.ts';
 import { chooseLanes } from '../../nn/gate.ts';
 import { nodeGpu } from '../dawn.ts';
+import { STOPPED } from '../interrupt.ts';
 import { readModelFolder, readTokenizer } from '../models.ts';
 import { trainAdapter } from './adapters.ts';
 import { type TrainedBase, trainBase } from './base.ts';
 import { accuracies, adapterCard, meanAccuracy, modelCard } from './card.ts';
 import { type Corpus, buildCorpus } from './corpus.ts';
+import { makeInParallel } from './parallel.ts';
 import { DISTILLED, type NamedRecipe, recipeOf } from './recipes.ts';
 import { type Options, readOptions } from '../options.ts';
+import { startLab } from '../processes.ts';
 
 const log = (line: string) => console.error(line);
 
@@ -29,13 +32,14 @@ export const DISTILL_OPTIONS = {
   out: { type: 'string', default: 'models', value: 'DIR', about: 'Where models are written.' },
   cache: { type: 'string', default: '.cache/distill', value: 'DIR', about: 'Where what is unfinished is kept.' },
   'max-minutes': { type: 'string', value: 'M', about: 'Stop then; the same command goes on.' },
+  parallel: { type: 'string', default: '1', value: 'N', about: 'Processes: a model is made as soon as those are that it needs.' },
   steps: { type: 'string', value: 'N', about: 'In place of the recipe’s steps on worked questions.' },
   documents: { type: 'string', value: 'N', about: 'In place of the recipe’s documents.' },
   seed: { type: 'string', value: 'N', about: 'In place of the recipe’s seed.' },
 } as const satisfies Options;
 
 export async function distill(args: readonly string[]): Promise<number> {
-  const { positionals, values: flags } = readOptions(args, DISTILL_OPTIONS, true);
+  const { positionals, values: flags, tokens } = readOptions(args, DISTILL_OPTIONS, true);
   const names = positionals[0] === 'all' ? DISTILLED : positionals;
   if (names.length === 0) throw new InputError('No model is named.', `Name one of ${DISTILLED.join(', ')}, or all.`);
   const recipes = names.map((name): NamedRecipe => {
@@ -46,30 +50,51 @@ export async function distill(args: readonly string[]): Promise<number> {
   const minutes = flags['max-minutes'] === undefined ? Infinity : positive('max-minutes', flags['max-minutes']);
   const started = performance.now();
   const minutesLeft = () => minutes - (performance.now() - started) / 60_000;
-  const workshop: Workshop = {
-    gpu: await Gpu.open(await nodeGpu()),
-    text: await readTokenizer(),
-    out: flags.out,
-    cache: flags.cache,
-    minutesLeft,
-  };
-  for (const recipe of recipes) {
-    // What `all` made before it was cut off is not made again.
-    const done = join(flags.cache, `${recipe.name}.done`);
-    if (positionals[0] === 'all' && existsSync(done)) continue;
-    const finished = recipe.is === 'base' ? await makeBase(recipe, workshop) : await makeAdapter(recipe, workshop);
-    if (!finished) return 0;
+  // What `all` made before it was cut off is not made again.
+  const marker = ({ name }: NamedRecipe) => join(flags.cache, `${name}.done`);
+  const left = positionals[0] === 'all' ? recipes.filter((recipe) => !existsSync(marker(recipe))) : recipes;
+  const finished = async (recipe: NamedRecipe) => {
     await mkdir(flags.cache, { recursive: true });
-    await writeFile(done, '');
+    await writeFile(marker(recipe), '');
+  };
+  const processes = positive('parallel', flags.parallel);
+  const passedOn = tokens.flatMap((token) => (token.kind === 'option' && !OWN.some((own) => own === token.name) ? [token.rawName, token.value] : [])); // prettier-ignore
+  const code =
+    processes > 1
+      ? await makeInParallel(left, processes, {
+          start: (name) => startLab(['distill', name, ...passedOn, '--max-minutes', String(Math.max(minutesLeft(), 0))], (line) => log(`${name}  ${line}`)), // prettier-ignore
+          finished,
+          minutesLeft,
+        })
+      : await makeInTurn(left, { out: flags.out, cache: flags.cache, minutesLeft }, finished);
+  if (code === 0) for (const recipe of recipes) await rm(marker(recipe), { force: true });
+  return code;
+}
+
+/** Flags of this process that the processes of --parallel don't get as they are. */
+const OWN = ['parallel', 'max-minutes'] as const;
+
+async function makeInTurn(
+  recipes: readonly NamedRecipe[],
+  where: Pick<Workshop, 'out' | 'cache' | 'minutesLeft'>,
+  finished: (recipe: NamedRecipe) => Promise<void>,
+): Promise<number> {
+  const workshop: Workshop = { ...where, gpu: await Gpu.open(await nodeGpu()), text: await readTokenizer() };
+  try {
+    for (const recipe of recipes) {
+      const made = recipe.is === 'base' ? await makeBase(recipe, workshop) : await makeAdapter(recipe, workshop);
+      if (!made) return STOPPED;
+      await finished(recipe);
+    }
+    return 0;
+  } finally {
+    workshop.gpu.destroy();
   }
-  for (const { name } of recipes) await rm(join(flags.cache, `${name}.done`), { force: true });
-  workshop.gpu.destroy();
-  return 0;
 }
 
 function positive(flag: string, text: string): number {
   const value = Number(text);
-  if (value > 0 && (flag === 'max-minutes' || Number.isSafeInteger(value))) return value;
+  if ((value > 0 && Number.isSafeInteger(value)) || (value >= 0 && flag === 'max-minutes')) return value;
   throw new InputError(`--${flag} ${text} is no number above 0.`, `Write e.g. --${flag} 10, or leave it out.`);
 }
 
