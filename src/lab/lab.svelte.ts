@@ -40,6 +40,7 @@ import { type Progress, ProgressMeter } from './progress.ts';
 import { Player } from './recording/player.svelte.ts';
 import { Retrieval } from './retrieval.svelte.ts';
 import { RunState } from './run.svelte.ts';
+import { type Streamed, withTokens } from './reading/streamed.ts';
 
 export type Device =
   | { readonly status: 'opening' }
@@ -70,6 +71,8 @@ export class Lab {
   /** Of the model that is being loaded, in bytes. */
   loading = $state.raw<(Progress & Pick<LoadingMessage, 'work'>) | undefined>();
   readonly models: Models;
+  /** The batch of responses that is being drawn, or was drawn last, as far as it was watched. */
+  streamed = $state.raw<Streamed | undefined>();
   /** How far the untouched model has come with questions outside a run. */
   answered = $state.raw<Progress | undefined>();
   policy = $state.raw<PolicyInfo | undefined>();
@@ -441,6 +444,11 @@ export class Lab {
     return { name, backend: this.backend, base: this.base, ...(files && { files }) };
   }
 
+  /** Whether the tokens of the first rows are to be heard of while they are drawn. */
+  watchTokens(on: boolean): void {
+    this.client.watchTokens(on);
+  }
+
   private start(how: { readonly resume: boolean; readonly stepwise: boolean }): Promise<void> {
     if (this.busy) return this.ended;
     return (this.ended = this.startNow(how));
@@ -518,6 +526,10 @@ export class Lab {
     if (message.type === 'loading') {
       const { work, loaded, total } = message;
       this.loading = { ...this.meter.update(work, loaded, total, performance.now()), done: loaded, work };
+      return;
+    }
+    if (message.type === 'tokens') {
+      this.streamed = withTokens(this.streamed, message);
       return;
     }
     if (message.type === 'answered') this.answered = this.meter.update('answers', message.done, message.total, performance.now());

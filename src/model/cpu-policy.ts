@@ -29,9 +29,11 @@ import type {
   Sequence,
   SftBatch,
   SftMetrics,
+  TokenListener,
   TokenScores,
   Tokenizer,
 } from '../rft/policy.ts';
+import { WATCHED_ROWS } from '../rft/policy.ts';
 import { adapterNorms, adapterPairs, adapterParts, headWeights, initialAdapter, initialValueHead } from './adapter.ts';
 import { type ModelConfig, parameterCount } from './config.ts';
 import { type CpuAdapter, type CpuTrunk, allocateCpu, cpuCache, cpuDecode, cpuForward, cpuTrunk } from './cpu-model.ts';
@@ -104,6 +106,8 @@ function logitsOf(hidden: Float64Array, head: Float64Array): Float64Array {
 
 export class CpuPolicy implements Policy {
   private attached: Attached | undefined;
+  private listener: TokenListener | undefined;
+  private requests = 0;
   private readonly frozen = new Map<AdapterName, FrozenWeights>();
 
   private constructor(
@@ -132,13 +136,14 @@ export class CpuPolicy implements Policy {
   }
 
   async generate(request: GenerateRequest, signal?: AbortSignal): Promise<Generation[]> {
+    this.requests++;
     checkPrompts(this.config, request);
     const adapter = this.adapterOf(request.adapter);
     const results: Generation[] = [];
     let tokens = 0;
     for (const [id, prompt] of request.prompts.entries()) {
       throwIfStopped(signal);
-      const generation = this.generateOne(prompt, id, request, adapter);
+      const generation = this.generateOne(prompt, id, request, adapter, id < WATCHED_ROWS ? this.listener : undefined);
       results.push(generation);
       tokens += generation.logprobs.length;
       request.onProgress?.(results.length, tokens);
@@ -152,6 +157,7 @@ export class CpuPolicy implements Policy {
     id: number,
     { sampling, seed }: GenerateRequest,
     adapter: CpuAdapter | undefined,
+    listener: TokenListener | undefined,
   ): Generation {
     const { config, trunk } = this;
     const limit = Math.min(prompt.length + sampling.max_new_tokens, config.max_position_embeddings);
@@ -162,6 +168,11 @@ export class CpuPolicy implements Policy {
     let hidden = new Float64Array(0);
     for (const token of prompt) hidden = Float64Array.from(cpuDecode(trunk, token, cache, adapter));
     let finished = false;
+    const tell = (done: boolean) =>
+      listener?.({
+        request: this.requests,
+        rows: [{ index: id, prompt_length: prompt.length, tokens: Int32Array.from(ids), done }],
+      });
     while (ids.length < limit && !finished) {
       const logits = logitsOf(hidden, head);
       const draw = sampleReference(logits, {
@@ -176,9 +187,15 @@ export class CpuPolicy implements Policy {
       ids.push(draw.token);
       logprobs.push(draw.logprob);
       finished = draw.token === this.tokenizer.eosId;
+      tell(false);
       if (!finished && ids.length < limit) hidden = Float64Array.from(cpuDecode(trunk, draw.token, cache, adapter));
     }
+    tell(true);
     return { tokens: Int32Array.from(ids), prompt_length: prompt.length, finished, logprobs: Float32Array.from(logprobs) };
+  }
+
+  watch(listener: TokenListener | undefined): void {
+    this.listener = listener;
   }
 
   async score(

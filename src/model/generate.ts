@@ -9,7 +9,7 @@ import type { ScalarBlock } from '../gpu/program.ts';
 import { ReadbackRing } from '../gpu/readback.ts';
 import { matmul } from '../nn/linear.ts';
 import { sample, samplingScalars } from '../nn/sample.ts';
-import type { GenerateRequest, Generation } from '../rft/policy.ts';
+import { type GenerateRequest, type Generation, type TokenListener, WATCHED_ROWS } from '../rft/policy.ts';
 import type { Engine } from './engine.ts';
 import { headRegion } from './layout.ts';
 import { type AdapterUse, decodeStep, forward } from './llama.ts';
@@ -32,7 +32,10 @@ interface GenerationPool {
   readonly logprobs: BufferView;
   readonly keys: BufferView[];
   readonly values: BufferView[];
+  /** Of one number for each row. */
   readonly finishedRing: ReadbackRing;
+  /** Of the tokens of the first rows; made when somebody watches. */
+  watchRing: ReadbackRing | undefined;
 }
 
 export class Generator {
@@ -40,6 +43,9 @@ export class Generator {
   private scalars: ScalarBlock | undefined;
   private pools = 0;
   private readonly rowLists = new Map<string, BufferView>();
+  private requests = 0;
+  /** See Policy.watch. */
+  listener: TokenListener | undefined;
 
   constructor(
     private readonly engine: Engine,
@@ -55,6 +61,7 @@ export class Generator {
     signal?: AbortSignal,
   ): Promise<Generation[]> {
     const { prompts } = request;
+    this.requests++;
     checkPrompts(this.engine.config, request);
     const results: Generation[] = [];
     const longest = prompts.reduce((max, prompt) => Math.max(max, prompt.length), 0);
@@ -115,12 +122,15 @@ export class Generator {
     for (const name of ['positions', 'finished', 'limits', 'ids'] as const) gpu.write(pool[name], state[name]);
 
     await this.prefill(pool, prompts, adapter, adapterKey, signal);
-    await this.decode(pool, prompts.length, sampling.max_new_tokens, adapter, adapterKey, report, signal);
+    const tell = (written: Int32Array, positions: Uint32Array, over: boolean) =>
+      this.tell(pool, prompts, firstId, written, positions, over);
+    await this.decode(pool, prompts.length, sampling.max_new_tokens, adapter, adapterKey, report, tell, signal);
 
     const written = new Int32Array(await gpu.read(pool.tokens, tokens.byteLength));
     const positions = new Uint32Array(await gpu.read(pool.positions, state.positions.byteLength));
     const finished = new Uint32Array(await gpu.read(pool.finished, state.finished.byteLength));
     const logprobs = new Float32Array(await gpu.read(pool.logprobs, tokens.byteLength));
+    tell(written, positions, true);
     return prompts.map((prompt, row) => {
       const [begin, end] = [row * pool.capacity, row * pool.capacity + positions[row]! + 1];
       return {
@@ -166,11 +176,13 @@ export class Generator {
     adapter: AdapterUse | undefined,
     adapterKey: string,
     report: (finished: number, tokens: number) => void,
+    tell: (written: Int32Array, positions: Uint32Array, over: boolean) => void,
     signal: AbortSignal | undefined,
   ): Promise<void> {
     let active = Array.from({ length: count }, (_, row) => row);
     let slots = 0;
     let looked: Promise<ArrayBuffer> | undefined;
+    let watched: Promise<[ArrayBuffer, ArrayBuffer]> | undefined;
     for (let step = 0; step < maxNewTokens && active.length > 0; step += STEPS_PER_BLOCK) {
       throwIfStopped(signal);
       const wanted = decodeSlots(active.length);
@@ -183,12 +195,40 @@ export class Generator {
       // The flags of the block before are read while this one runs: a finished row costs at most one more block.
       const flags = looked && new Uint32Array(await looked);
       looked = pool.finishedRing.read(pool.finished);
+      if (watched) {
+        const [tokens, positions] = await watched;
+        tell(new Int32Array(tokens), new Uint32Array(positions), false);
+      }
+      watched = this.listener && Promise.all([this.watchRing(pool).read(pool.tokens), pool.finishedRing.read(pool.positions)]);
       if (flags) {
         active = active.filter((row) => flags[row] === 0);
         report(count - active.length, 0);
       }
     }
     await looked;
+    await watched;
+  }
+
+  private watchRing(pool: GenerationPool): ReadbackRing {
+    return (pool.watchRing ??= new ReadbackRing(this.engine.gpu, Math.min(WATCHED_ROWS, pool.rows) * pool.capacity * 4));
+  }
+
+  /** @param written the tokens of the pool's first rows at least. */
+  private tell(
+    pool: GenerationPool,
+    prompts: readonly (readonly number[])[],
+    firstId: number,
+    written: Int32Array,
+    positions: Uint32Array,
+    over: boolean,
+  ): void {
+    this.listener?.({
+      request: this.requests,
+      rows: prompts.slice(0, WATCHED_ROWS).map((prompt, row) => {
+        const tokens = written.slice(row * pool.capacity, row * pool.capacity + positions[row]! + 1);
+        return { index: firstId + row, prompt_length: prompt.length, tokens, done: over || tokens.at(-1) === this.eosId };
+      }),
+    });
   }
 
   private async decodeProgram(pool: GenerationPool, slots: number, adapter: AdapterUse | undefined, adapterKey: string) {
@@ -258,8 +298,8 @@ export class Generator {
     ]);
     const [keys, values] = [await caches('key cache'), await caches('value cache')];
     const finishedRing = new ReadbackRing(gpu, alignUp((r + 1) * 4, 4));
-    this.pool = { id: ++this.pools, rows: r, capacity: c, tokens, positions, finished, limits, ids, logprobs, keys, values, finishedRing };
-    return this.pool;
+    const buffers = { tokens, positions, finished, limits, ids, logprobs, keys, values };
+    return (this.pool = { id: ++this.pools, rows: r, capacity: c, ...buffers, finishedRing, watchRing: undefined });
   }
 
   private async releasePool(): Promise<void> {
@@ -271,6 +311,7 @@ export class Generator {
     for (const view of [pool.tokens, pool.positions, pool.finished, pool.limits, pool.ids, pool.logprobs, ...pool.keys, ...pool.values])
       gpu.release(view);
     pool.finishedRing.release();
+    pool.watchRing?.release();
     this.pool = undefined;
   }
 

@@ -24,6 +24,7 @@ import type {
   Sequence,
   SftBatch,
   SftMetrics,
+  TokenListener,
   TokenScores,
   Tokenizer,
 } from '../rft/policy.ts';
@@ -110,6 +111,10 @@ export class GpuPolicy implements Policy {
   async generate(request: GenerateRequest, signal?: AbortSignal): Promise<Generation[]> {
     const { key, adapter } = this.role(request.adapter);
     return this.generator.generate(request, adapter, key, signal);
+  }
+
+  watch(listener: TokenListener | undefined): void {
+    this.generator.listener = listener;
   }
 
   async score(

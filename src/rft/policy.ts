@@ -109,6 +109,28 @@ export interface Generation {
   readonly logprobs: Float32Array;
 }
 
+/** Most rows of a call of `generate` that are watched, from its first. */
+export const WATCHED_ROWS = 4;
+
+export interface WatchedRow {
+  /** Of the prompt in its request. */
+  readonly index: number;
+  readonly prompt_length: number;
+  /** The prompt and what of the response is there. */
+  readonly tokens: Int32Array;
+  /** No token comes after these. */
+  readonly done: boolean;
+}
+
+/** Rows of which more is there than before. */
+export interface WatchedTokens {
+  /** Counts the calls of `generate`. */
+  readonly request: number;
+  readonly rows: readonly WatchedRow[];
+}
+
+export type TokenListener = (tokens: WatchedTokens) => void;
+
 export interface Sequence {
   readonly tokens: Int32Array;
   readonly prompt_length: number;
@@ -352,6 +374,12 @@ export interface Policy {
   readonly tokenizer: Tokenizer;
 
   generate(request: GenerateRequest, signal?: AbortSignal): Promise<Generation[]>;
+
+  /**
+   * From now on the listener hears of the first rows of each call of `generate` while their tokens come, and once more when they are done.
+   * It changes no byte. Undefined ends it, and then nothing of a row comes back before its call has ended.
+   */
+  watch(listener: TokenListener | undefined): void;
 
   /** Teacher-forced scores by the training kernels. */
   score(

@@ -47,6 +47,7 @@ export class TrainerClient {
   /** Resolves the wait for the last message of a run. */
   private heardOut: (() => void) | undefined;
   private paused = false;
+  private watched = false;
   private silentTicks = 0;
 
   constructor(private readonly listener: Listener) {}
@@ -147,6 +148,12 @@ export class TrainerClient {
     void this.connection?.api.step();
   }
 
+  /** Whether `tokens` messages come while responses are drawn; a worker that is started later is told too. */
+  watchTokens(on: boolean): void {
+    this.watched = on;
+    void this.connection?.api.watch(on);
+  }
+
   /** Settings of RL from the next update on, which it resolves with. @throws InputError when they can't be had; then none of them is taken. */
   change(changes: readonly SettingChange[]): Promise<number> {
     return this.ask((api) => api.change(changes));
@@ -207,6 +214,7 @@ export class TrainerClient {
       (other) => connection.api.connect(other),
       ({ data }: MessageEvent<WorkerMessage>) => this.receive(data),
     );
+    if (this.watched) void connection.api.watch(true);
     return connection;
   }
 

@@ -14,6 +14,7 @@ import type { Question } from '../rft/dataset.ts';
 import type { InspectionRequest, RetrievalInspection } from '../rft/retrieve/inspection.ts';
 import type { Interval } from '../rft/statistics.ts';
 import type { Answer } from './answer.ts';
+import type { TokensMessage } from './token-tap.ts';
 
 export type { AdapterDescription, AdapterExport, MemoryEstimate, PolicyInfo };
 
@@ -135,6 +136,8 @@ export interface TrainerApi {
   step(): void;
   /** Settings of RL from the next update on, which is the answer; refused, all of them, when one can't be had or no update is left. */
   change(changes: readonly SettingChange[]): Promise<Answer<number>>;
+  /** Whether the tokens of the first rows of each batch are told while they are drawn, as `tokens` messages. */
+  watch(on: boolean): void;
   /** Ends the run, the embedding or the answering that goes on. */
   stop(): void;
   /** The trained adapter, or the one that is handed over, as files of that kind. */
@@ -168,6 +171,7 @@ export type SessionState = 'running' | 'pausing' | 'paused';
 export type WorkerMessage =
   | LoadingMessage
   | CheckpointMessage
+  | TokensMessage
   | { readonly type: 'events'; readonly run: number; readonly events: readonly RunEvent[] }
   /** Questions that the untouched model has answered, outside a run. */
   | { readonly type: 'answered'; readonly done: number; readonly total: number }

@@ -14,7 +14,6 @@ import { encodeCheckpoint, decodeCheckpoint } from '../rft/checkpoint.ts';
 import { type NeededAdapter, loadNeededAdapters, neededAdapters } from '../rft/adapters.ts';
 import { firstQuestions, parseDataset } from '../rft/dataset.ts';
 import { PolicyEmbedder } from '../rft/embedder.ts';
-import type { ProgressEvent, RunEvent } from '../rft/events.ts';
 import { ChangeSchedule, type SettingChange } from '../rft/live.ts';
 import type { Policy } from '../rft/policy.ts';
 import { runWithRecovery } from '../rft/recovery.ts';
@@ -44,15 +43,15 @@ import type {
   VanillaRequest,
   WorkerMessage,
 } from './protocol.ts';
+import { Outbox } from './outbox.ts';
 import { RunSession } from './session.ts';
+import { tokenTap } from './token-tap.ts';
 
 interface LoadedModel {
   readonly request: ModelRequest;
   readonly folder: ModelFolder;
 }
 
-/** Events wait at most this long for the ones behind them, in milliseconds. */
-const BATCH = 50;
 const BEAT = 1000;
 
 export class Trainer implements TrainerApi {
@@ -68,6 +67,8 @@ export class Trainer implements TrainerApi {
   private lastLoad: Promise<unknown> = Promise.resolve();
   /** What goes on outside a run: a run puts an end to it, since the engine computes one thing at a time. */
   private aside: { readonly stop: AbortController; readonly done: Promise<unknown> } | undefined;
+  /** A reader looks at tokens as they come. */
+  private watched = false;
   private readonly downloads = new DownloadStore();
 
   connect(port: MessagePort): void {
@@ -240,6 +241,11 @@ export class Trainer implements TrainerApi {
     });
   }
 
+  watch(on: boolean): void {
+    this.watched = on;
+    if (this.policy) this.listenTo(this.policy);
+  }
+
   stop(): void {
     this.session?.stop();
     this.aside?.stop.abort();
@@ -334,10 +340,16 @@ export class Trainer implements TrainerApi {
     return new MiniLmEmbedder({ device: 'wasm', base }, (message) => this.post(message));
   }
 
-  private openPolicy(model: LoadedModel | undefined, options: EngineOptions = {}): Promise<Policy> {
+  private async openPolicy(model: LoadedModel | undefined, options: EngineOptions = {}): Promise<Policy> {
     if (!model) throw new LabError('no-model', 'No model is loaded.', 'Load a model first.');
     const { request, folder } = model;
-    return openPolicy(request.name, folder, { ...options, backend: request.backend, gpu: this.tap.gpu });
+    const policy = await openPolicy(request.name, folder, { ...options, backend: request.backend, gpu: this.tap.gpu });
+    this.listenTo(policy);
+    return policy;
+  }
+
+  private listenTo(policy: Policy): void {
+    policy.watch(this.watched ? tokenTap(policy.tokenizer, (message) => this.post(message)) : undefined);
   }
 
   private fetchAdapter(adapter: NeededAdapter, request: ModelRequest): Promise<AdapterExport> {
@@ -390,43 +402,3 @@ const takenByRun = () => new LabError('busy', 'The model is taken by a run.', 'W
 /** The same key is the same model on the same backend. */
 const keyOf = ({ name, backend, files }: ModelRequest): string =>
   JSON.stringify([name, backend, files?.map((file) => [file.name, file.size, file.lastModified])]);
-
-/** Sends events in batches, and of the progress between them only the latest, so that a fast run does not flood the page. */
-class Outbox {
-  private events: RunEvent[] = [];
-  private progress: ProgressEvent | undefined;
-  private timer: ReturnType<typeof setTimeout> | undefined;
-  private lastFlush = performance.now();
-
-  constructor(
-    private readonly sendEvents: (events: readonly RunEvent[]) => void,
-    private readonly sendProgress: (progress: ProgressEvent) => void,
-  ) {}
-
-  add(event: RunEvent): void {
-    this.events.push(event);
-    this.progress = undefined;
-    this.schedule();
-  }
-
-  show(progress: ProgressEvent): void {
-    this.progress = progress;
-    this.schedule();
-  }
-
-  flush(): void {
-    clearTimeout(this.timer);
-    this.timer = undefined;
-    this.lastFlush = performance.now();
-    if (this.events.length > 0) this.sendEvents(this.events);
-    if (this.progress) this.sendProgress(this.progress);
-    this.events = [];
-    this.progress = undefined;
-  }
-
-  /** A timer alone would wait for ever behind a policy that computes on this thread. */
-  private schedule(): void {
-    if (performance.now() - this.lastFlush > BATCH) this.flush();
-    else this.timer ??= setTimeout(() => this.flush(), BATCH);
-  }
-}

@@ -135,6 +135,10 @@ export class TabularPolicy implements Policy {
     });
   }
 
+  watch(): void {
+    // A table has its responses whole.
+  }
+
   /** The state of a token is its one-hot vector, so this is a histogram of characters. */
   async embed(sequences: readonly (readonly number[])[]): Promise<Float32Array[]> {
     return sequences.map((tokens) => {
