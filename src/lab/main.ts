@@ -5,9 +5,9 @@ import { Lab } from './lab.svelte.ts';
 import { NotebookDesk } from './notebook/desk.svelte.ts';
 import { Shell } from './shell/shell.svelte.ts';
 
-const lab = new Lab(new URL(import.meta.env.BASE_URL, document.baseURI).href, new URLSearchParams(location.search));
+const shell = new Shell(location.href);
+const lab = new Lab(new URL(import.meta.env.BASE_URL, document.baseURI).href, new URL(shell.whole).searchParams);
 const desk = new NotebookDesk(lab);
-const shell = new Shell(location.hash);
 void desk.openAddress(location.hash);
 addEventListener('hashchange', () => {
   shell.follow(location.hash);

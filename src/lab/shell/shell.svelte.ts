@@ -1,6 +1,7 @@
 /** The state of the frame: which place is on show, and what is open beside it. */
 import type { Snippet } from 'svelte';
 import { bringsNotebook } from '../../notebook/remote.ts';
+import { frameOf } from '../address.ts';
 import { type RouteId, hrefOf, routeAt } from './routes.ts';
 
 /** What a stage puts into the region beside it. */
@@ -16,7 +17,15 @@ export class Shell {
   exporting = $state(false);
   shortcuts = $state(true);
 
-  constructor(hash: string) {
+  /** In a frame of another page (`?embed=1`): one place, or the notebook to be read, and a short run bar. */
+  readonly embedded: boolean;
+  /** The same address for a page of its own. */
+  readonly whole: string;
+
+  constructor(address: string) {
+    const { embedded, whole, hash } = frameOf(address);
+    this.embedded = embedded;
+    this.whole = whole;
     this.follow(hash);
   }
 

@@ -1,0 +1,59 @@
+/** A run shared as a link: made in one profile, opened in another that has no network any more, run again there and reproduced. */
+import type { Page } from 'playwright';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { Site, go } from '../e2e/site.ts';
+
+const TINY = {
+  notebook: 'smoke',
+  'data.train_questions': '6',
+  'synthesis.max_tries': '2',
+  'synthesis.tries_per_batch': '2',
+  'synthesis.max_new_tokens': '24',
+  'ppo.updates': '2',
+  'ppo.questions_per_update': '4',
+  'ppo.samples_per_question': '2',
+  'ppo.minibatches': '1',
+  'ppo.max_new_tokens': '24',
+  'evaluation.limit': '6',
+  'evaluation.max_new_tokens': '24',
+};
+const settings = `?${new URLSearchParams(TINY).toString()}`;
+
+let site: Site;
+beforeAll(async () => {
+  site = await Site.open();
+});
+afterAll(() => site.close());
+
+async function runs(page: Page, first: string): Promise<void> {
+  await page.getByRole('region', { name: 'Run' }).getByRole('button', { name: first, exact: true }).click();
+  await page.locator('.bar .title').filter({ hasText: /^Finished$/ }).waitFor(); // prettier-ignore
+}
+
+test('a link made in one profile is reproduced in another, offline after its first visit', async () => {
+  const maker = await site.visit(settings);
+  maker.page.setDefaultTimeout(120_000);
+  await runs(maker.page, 'Run');
+  await go(maker.page, 'Notebook');
+  await maker.page.getByRole('button', { name: 'Share', exact: true }).click();
+  const field = maker.page.getByLabel('Link', { exact: true });
+  await expect.poll(() => field.inputValue()).toContain('#/notebook/');
+  const link = await field.inputValue();
+  expect(maker.complaints).toEqual([]);
+  await maker.page.context().close();
+
+  const { page, complaints, strangers } = await site.visit(settings);
+  page.setDefaultTimeout(120_000);
+  await page.evaluate(async () => (await navigator.serviceWorker.ready).active !== null);
+  await runs(page, 'Run'); // The model is kept when it is first used.
+  await page.context().setOffline(true);
+  await page.goto('about:blank');
+  await page.goto(link);
+  await page.getByRole('button', { name: 'Use this notebook' }).click();
+  await page.getByRole('heading', { level: 1, name: 'Notebook' }).waitFor();
+  await runs(page, 'Run');
+  const verdicts = page.getByTestId('figures').getByRole('cell', { name: 'reproduced: the same digits' });
+  await expect.poll(() => verdicts.count()).toBe(5);
+  expect({ complaints, strangers }).toEqual({ complaints: [], strangers: [] });
+  await page.context().close();
+});
