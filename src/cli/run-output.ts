@@ -98,6 +98,6 @@ function eventsUpTo(text: string, { stage, step }: PipelineCheckpoint, config: C
       `${path} is not the record of the checkpoint beside it: it has no ${stage} ${step}.`,
       'Begin the run again, without --resume.',
     );
-  const kept = lines.slice(0, isScheduled(config, step) ? at + 1 : at);
+  const kept = lines.slice(0, isScheduled(config, stage, step) ? at + 1 : at);
   return kept.map((line) => `${line}\n`).join('');
 }

@@ -41,6 +41,7 @@ import { Player } from './recording/player.svelte.ts';
 import { Retrieval } from './retrieval.svelte.ts';
 import { RunState } from './run.svelte.ts';
 import { type Streamed, withTokens } from './reading/streamed.ts';
+import { Unfinished } from './unfinished.svelte.ts';
 
 export type Device =
   | { readonly status: 'opening' }
@@ -55,6 +56,13 @@ export interface OwnQuestions {
   readonly test: Dataset;
   /** Hash of the training questions in use, the first `count`; undefined until it is known. */
   readonly inUse?: { readonly count: number; readonly sha256: string };
+}
+
+interface Start {
+  /** From the last checkpoint of the run on the page. */
+  readonly resume: boolean;
+  readonly stepwise: boolean;
+  readonly from?: { readonly run: RunState; readonly checkpoint: Uint8Array | undefined };
 }
 
 /** The model that a processor trains in reasonable time. */
@@ -84,6 +92,9 @@ export class Lab {
   readonly retrieval = new Retrieval(this);
   readonly kept = new KeptRuns();
   readonly player = new Player(this);
+  readonly unfinished = new Unfinished(this);
+  /** Why the browser does not keep the run that goes on. */
+  unkept = $state.raw<ErrorRecord | undefined>();
   private notebooks = $state.raw<Partial<Record<NotebookName, Notebook>>>({});
   private arriving: Partial<Record<NotebookName, Promise<string>>> = {};
   /** The reader's notebook, in place of a bundled one. */
@@ -111,6 +122,7 @@ export class Lab {
     void this.openDevice();
     void this.loadNotebook();
     void this.kept.refresh();
+    void this.unfinished.refresh();
   }
 
   /** The notebook in use; undefined until it has arrived. */
@@ -449,14 +461,20 @@ export class Lab {
     this.client.watchTokens(on);
   }
 
-  private start(how: { readonly resume: boolean; readonly stepwise: boolean }): Promise<void> {
+  /** A run that was interrupted, in place of the one on the page; without a checkpoint it begins again. */
+  goOnFrom(run: RunState, checkpoint: Uint8Array | undefined): Promise<void> {
+    return this.start({ resume: false, stepwise: false, from: { run, checkpoint } });
+  }
+
+  private start(how: Start): Promise<void> {
     if (this.busy) return this.ended;
     return (this.ended = this.startNow(how));
   }
 
-  private async startNow(how: { readonly resume: boolean; readonly stepwise: boolean }): Promise<void> {
+  private async startNow(how: Start): Promise<void> {
     this.aside = undefined;
     this.problem = undefined;
+    this.unkept = undefined;
     if (this.device.status === 'missing') this.useCpu(); // The button said so.
     this.status = 'loading';
     const run = ++this.runs;
@@ -464,10 +482,13 @@ export class Lab {
       if (!this.config) await this.notebookArrived();
       await this.hashOwn();
       const config = this.config!;
-      const checkpoint = how.resume ? this.client.checkpoint : undefined;
-      if (checkpoint) this.run.rewind();
-      else
+      const checkpoint = how.from ? how.from.checkpoint : how.resume ? this.client.checkpoint?.bytes : undefined;
+      if (how.from) ({ run: this.run } = how.from);
+      else if (checkpoint) this.run.rewind();
+      else {
+        void this.unfinished.remove(this.run.id); // Another takes its place; its record is among those that are kept.
         this.run = new RunState(this.current && { notebook: this.current.title, config: this.current.config, cells: this.current.cells });
+      }
       const [train, test] = await Promise.all([this.questions(config, 'train'), this.questions(config, 'test')]);
       this.ranFiles = this.files;
       await this.loadModel(config);
@@ -481,10 +502,16 @@ export class Lab {
         appVersion: APP_VERSION,
         stepwise: how.stepwise,
         ...(this.endpointKey !== '' && { endpointKey: this.endpointKey }),
-        ...(checkpoint && { resume: checkpoint.bytes, changes: [...this.run.changes, ...this.run.pending] }),
+        keep: {
+          id: this.run.id,
+          ...(this.run.origin && { origin: this.run.origin }),
+          events: checkpoint ? this.run.record.toJsonLines() : '',
+        },
+        ...(checkpoint && { resume: checkpoint, changes: [...this.run.changes, ...this.run.pending] }),
       });
       this.status = end;
-      void this.kept.keep(this.run, end);
+      await this.kept.keep(this.run, end);
+      if (end === 'done' && !this.kept.storage) await this.unfinished.remove(this.run.id);
     } catch (error) {
       if (error instanceof LabError && error.code === WORKER_STOPPED) return;
       this.problem = errorRecord(error);
@@ -534,6 +561,7 @@ export class Lab {
     }
     if (message.type === 'answered') this.answered = this.meter.update('answers', message.done, message.total, performance.now());
     if (message.type === 'beat' || message.type === 'checkpoint' || message.type === 'answered' || message.run !== this.runs) return;
+    if (message.type === 'keeping') this.unkept = message.problem;
     if (message.type === 'events') this.run.commit(message.events);
     if (message.type === 'progress') this.run.showLive(message.progress);
     if (message.type === 'state' && this.busy && this.status !== 'stopping') this.status = message.state;

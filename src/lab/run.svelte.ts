@@ -37,14 +37,14 @@ export class RunState {
   pending = $state.raw<readonly ScheduledChange[]>([]);
   /** All changes that it has gone through, those before a rewind among them: a run that goes on makes them again. */
   readonly changes: ScheduledChange[] = [];
-  /** Names the run among those that are kept. */
-  readonly id = crypto.randomUUID();
   private readonly meter = new ProgressMeter();
 
   constructor(
     readonly origin?: RunOrigin,
     /** Set when the run was not run just now. */
     readonly reopened?: Reopened,
+    /** Names the run among those that are kept. */
+    readonly id: string = crypto.randomUUID(),
   ) {}
 
   commit(events: readonly RunEvent[]): void {

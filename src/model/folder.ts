@@ -30,6 +30,20 @@ export async function readBytes(file: FolderFile, begin: number, end: number, la
   return bytes;
 }
 
+/** Of each file no more than its ends is read: names, sizes, and a safetensors header with weights from both ends tell models apart. */
+const FINGERPRINTED = 1 << 20;
+
+/** SHA-256 over names, sizes and ends of the files, hexadecimal: equal for the same model, wherever it lies. */
+export async function modelFingerprint(folder: ModelFolder): Promise<string> {
+  const parts: BlobPart[] = [];
+  for (const [name, file] of [...folder].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    parts.push(`${JSON.stringify([name, file.size])}\n`, await readBytes(file, 0, Math.min(file.size, FINGERPRINTED), name));
+    if (file.size > FINGERPRINTED) parts.push(await readBytes(file, file.size - FINGERPRINTED, file.size, name));
+  }
+  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', await new Blob(parts).arrayBuffer()));
+  return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
 const gone = (label: string, what: string, cause?: unknown) =>
   new InputError(`${label} can't be read: ${what}.`, 'Choose the folder again; the file may have been changed or moved.', { cause });
 

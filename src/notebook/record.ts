@@ -23,9 +23,13 @@ export type RunEventsFile = Omit<RunRecordFile, 'done'>;
  */
 export function readEvents(text: string, name: string): readonly RunEvent[] {
   const record = new RunRecord();
-  record.add(text.trimEnd().split('\n').map((line, i) => parseEvent(line, `${name}, line ${i + 1}`))); // prettier-ignore
+  record.add(parseEvents(text, name));
   return record.events;
 }
+
+/** Every event as it stands there, what was undone later among them. @throws InputError naming the line for what is no event. */
+export const parseEvents = (text: string, name: string): RunEvent[] =>
+  text.trimEnd().split('\n').map((line, i) => parseEvent(line, `${name}, line ${i + 1}`)); // prettier-ignore
 
 /**
  * @param name stands in the messages.

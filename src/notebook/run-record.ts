@@ -3,6 +3,8 @@ import type { RunEvent } from '../rft/events.ts';
 
 export class RunRecord {
   private list: RunEvent[] = [];
+  /** How many of them there were at the last checkpoint, or at the head of the run. */
+  private mark = 0;
 
   get events(): readonly RunEvent[] {
     return this.list;
@@ -16,17 +18,17 @@ export class RunRecord {
         this.rewind();
         undone = true;
       }
-      this.list.push(event);
+      if (!(event.type === 'checkpoint' && event.unscheduled)) this.list.push(event);
+      if (event.type === 'checkpoint' || event.type === 'run') this.mark = this.list.length;
     }
     return undone;
   }
 
   /** Back to the last checkpoint, or to the head of the run: the events after it come again. */
   rewind(): void {
-    const kept = this.list.findLastIndex(({ type }) => type === 'checkpoint' || type === 'run');
     // That a device was lost stays on record; warnings about the run's data come again.
-    const losses = this.list.slice(kept + 1).filter((event) => event.type === 'warning' && event.stage !== 'run');
-    this.list = [...this.list.slice(0, kept + 1), ...losses];
+    const losses = this.list.slice(this.mark).filter((event) => event.type === 'warning' && event.stage !== 'run');
+    this.list = [...this.list.slice(0, this.mark), ...losses];
   }
 
   /** The record as JSON lines, one event each. */

@@ -36,11 +36,13 @@ export interface PipelineCheckpoint extends PipelineState {
   readonly policy: PolicyCheckpoint;
 }
 
-export function checkpointEvent(checkpoint: PipelineCheckpoint): CheckpointEvent {
+/** @param scheduled see `isScheduled`. */
+export function checkpointEvent(scheduled: boolean, checkpoint: PipelineCheckpoint): CheckpointEvent {
   const bytes = policiesOf(checkpoint)
     .flatMap(({ tensors }) => Object.values(tensors))
     .reduce((sum, tensor) => sum + tensor.byteLength, 0);
-  const event = { type: 'checkpoint', stage: checkpoint.stage, step: checkpoint.step, bytes } as const;
+  const { stage, step } = checkpoint;
+  const event = { type: 'checkpoint', stage, step, bytes, ...(!scheduled && { unscheduled: true }) } as const;
   return Object.defineProperty(event, 'checkpoint', { value: checkpoint, enumerable: false }) as CheckpointEvent;
 }
 

@@ -497,6 +497,8 @@ export interface CheckpointEvent extends Timed {
   /** Steps of that stage already done. */
   readonly step: number;
   readonly bytes: number;
+  /** The config does not ask for it, so the record of a finished run is without it. */
+  readonly unscheduled?: true;
   readonly checkpoint: PipelineCheckpoint;
 }
 

@@ -26,7 +26,7 @@ import { PromptComposer, type Solutions } from './retrieve/compose.ts';
 import { comparedPrompts } from './retrieve/stage-prompts.ts';
 import { sft } from './sft.ts';
 import { holdOut } from './split.ts';
-import { type StageContext, milliseconds } from './stage.ts';
+import { type StageContext, isScheduled, milliseconds } from './stage.ts';
 import { type SynthesisState, exampleText, synthesize } from './synthesize.ts';
 import { teachingFaultWarnings, withTeachingFaults } from './teaching-faults.ts';
 
@@ -41,7 +41,7 @@ export interface PipelineOptions {
   /** Goes on after this checkpoint: later events and the adapter are those of the run that was never broken off. */
   readonly resume?: PipelineCheckpoint;
   /** While it is true, every step of a stage that can be followed by a checkpoint is: to stop soon and lose nothing. */
-  readonly saveNow?: () => boolean;
+  readonly saveNow?: (stage: Stage) => boolean;
   readonly appVersion?: string;
   /** Settings that change between the updates of RL. */
   readonly changes?: ChangeSchedule;
@@ -141,7 +141,7 @@ async function* stages(policy: Policy, config: Config, data: PipelineData, optio
   if (!options.resume) yield* comparedPrompts(composer, config, train.questions, options.signal);
 
   const save = async (stage: Stage, step: number, extra: Partial<PipelineState> = {}) =>
-    checkpointEvent({
+    checkpointEvent(isScheduled(config, stage, step), {
       version: 1,
       config,
       train_sha256: all.sha256,

@@ -109,7 +109,7 @@ export async function* ppo(begun: StageContext, resumed_kl_coef?: number): Async
       if (loop.isDue(update + 1)) yield* loop.round(update + 1);
     }
     if (watchDue(config, update + 1)) best = yield* watch(context, best, update + 1);
-    if (checkpointDue(context, update + 1, updates)) {
+    if (checkpointDue(context, 'ppo', update + 1, updates)) {
       yield await context.save(update + 1, {
         ...(best && { best }),
         ...(kl_target > 0 && { kl_coef }),

@@ -79,7 +79,7 @@ export async function* sft(context: StageContext, examples: readonly Synthesized
     if (done % batches === 0) yield await epochEvent(context, read, epoch + 1, done);
     yield { type: 'progress', stage: 'sft', done, total, unit: 'steps' };
     if (best && patience > 0 && done - best.step >= patience * batches) break;
-    if (checkpointDue(context, done, total)) yield await context.save(done, best && { best });
+    if (checkpointDue(context, 'sft', done, total)) yield await context.save(done, best && { best });
   }
   if (best) yield await keepBest(policy, best, { stage: 'sft', measure: 'validation_loss', steps: done, total });
 }

@@ -5,7 +5,7 @@ import type { BestWeights } from './best.ts';
 import type { PipelineState } from './checkpoint.ts';
 import type { Config } from './config.ts';
 import type { Dataset, Question } from './dataset.ts';
-import type { CheckpointEvent, ProgressEvent, TokenRecord } from './events.ts';
+import type { CheckpointEvent, ProgressEvent, Stage, TokenRecord } from './events.ts';
 import type { GradeFunction } from './graders/grader.ts';
 import type { LoopState } from './loop/loop.ts';
 import type { ChangeSchedule, ScheduledChange } from './live.ts';
@@ -42,7 +42,7 @@ export interface StageContext {
   /** Of a resumed run: where the loop around RL stood. */
   readonly loop: LoopState | undefined;
   /** True when a checkpoint is wanted as soon as there can be one. */
-  readonly saveNow: () => boolean;
+  readonly saveNow: (stage: Stage) => boolean;
   /** Of a resumed run: the settings of RL that have changed so far. */
   readonly changed: readonly ScheduledChange[];
   /** Which settings of RL change, and when. */
@@ -52,12 +52,15 @@ export interface StageContext {
 }
 
 /** Whether a checkpoint is due after `step` of `total` steps, by the config or as one is wanted; the end of a stage has its own. */
-export const checkpointDue = ({ config, saveNow }: StageContext, step: number, total: number): boolean =>
-  step < total && (isScheduled(config, step) || saveNow());
+export const checkpointDue = ({ config, saveNow }: StageContext, stage: Stage, step: number, total: number): boolean =>
+  step < total && (isScheduled(config, stage, step) || saveNow(stage));
 
-/** Whether the config asks for a checkpoint after `step` steps of a stage, and so every record of the run has it. */
-export const isScheduled = ({ checkpoint }: Config, step: number): boolean =>
-  step === 0 || (checkpoint.every > 0 && step % checkpoint.every === 0);
+/**
+ * Whether the config asks for a checkpoint after `step` steps of a stage, and so every record of the run has it. Of augmentation each step
+ * is kept: an endpoint would not write the same twice.
+ */
+export const isScheduled = ({ checkpoint }: Config, stage: Stage, step: number): boolean =>
+  step === 0 || (checkpoint.every > 0 && (stage === 'augment' || step % checkpoint.every === 0));
 
 /** @throws LabError when training has left the finite numbers: nothing after it would mean anything. */
 export function checkFinite(stage: string, step: number, values: Readonly<Record<string, number>>): void {

@@ -78,7 +78,8 @@ export async function* synthesize(
     const solved = total - wanting(1).length;
     yield { type: 'metric', stage: 'synthesize', batch: batch + 1, solved, open: open.length, tries: outcomes };
     yield { type: 'progress', stage: 'synthesize', done: total - open.length, total, unit: 'questions' };
-    if (checkpointDue(context, batch + 1, batches)) yield await context.save(batch + 1, { synthesis: { examples: [...examples] } });
+    if (checkpointDue(context, 'synthesize', batch + 1, batches))
+      yield await context.save(batch + 1, { synthesis: { examples: [...examples] } });
   }
   const unsolved = fallback_bare_answer ? wanting(1) : [];
   const bare = unsolved.map((question): Candidate => {

@@ -1,3 +1,4 @@
+/** What a run says on its way to the page. */
 import type { ProgressEvent, RunEvent } from '../rft/events.ts';
 
 /** Events wait at most this long for the ones behind them, in milliseconds. */

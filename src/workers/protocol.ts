@@ -2,10 +2,12 @@
  * What the page and the training worker say to each other: commands and answers over comlink, everything that a run says while it
  * goes on over a port of its own. Both sides are typed here, and every message of a run carries the number of that run.
  */
+import type { ErrorRecord } from '../base/errors.ts';
 import type { AdapterDescription } from '../gpu/device.ts';
 import type { ModelKind } from '../export/kinds.ts';
 import type { ModelOptions } from '../export/model-files.ts';
 import type { MemoryEstimate } from '../model/memory.ts';
+import type { UnfinishedHead } from '../notebook/unfinished/run-files.ts';
 import type { Config } from '../rft/config.ts';
 import type { ProgressEvent, RunEvent, RunStartedEvent, Stage } from '../rft/events.ts';
 import type { ScheduledChange, SettingChange } from '../rft/live.ts';
@@ -66,6 +68,14 @@ export interface RunRequest {
   readonly appVersion: string;
   /** An encoded checkpoint to go on from. */
   readonly resume?: Uint8Array;
+  /** The run is kept in the browser while it goes on; left out, it is not. */
+  readonly keep?: {
+    /** Of the run, in this browser. */
+    readonly id: string;
+    readonly origin?: UnfinishedHead['origin'];
+    /** With `resume`: all events up to that checkpoint, as JSON lines. */
+    readonly events: string;
+  };
   /** Settings of RL that change on the way: those that a stopped run went through. */
   readonly changes?: readonly ScheduledChange[];
   /** Pauses after the first step. */
@@ -177,6 +187,8 @@ export type WorkerMessage =
   | { readonly type: 'answered'; readonly done: number; readonly total: number }
   /** Inside one call of the policy; no part of the run's record. */
   | { readonly type: 'progress'; readonly run: number; readonly progress: ProgressEvent }
+  /** The run goes on, but the browser does not keep it; undefined when it does again. */
+  | { readonly type: 'keeping'; readonly run: number; readonly problem: ErrorRecord | undefined }
   | { readonly type: 'state'; readonly run: number; readonly state: SessionState }
   /** The last message of a run. The answer to `run` goes another way than these messages and may overtake them. */
   | { readonly type: 'ended'; readonly run: number }

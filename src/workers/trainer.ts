@@ -43,11 +43,12 @@ import type {
   VanillaRequest,
   WorkerMessage,
 } from './protocol.ts';
+import { keepRun } from './keeper.ts';
 import { Outbox } from './outbox.ts';
 import { RunSession } from './session.ts';
 import { tokenTap } from './token-tap.ts';
 
-interface LoadedModel {
+export interface LoadedModel {
   readonly request: ModelRequest;
   readonly folder: ModelFolder;
 }
@@ -172,6 +173,9 @@ export class Trainer implements TrainerApi {
         await loadNeededAdapters(this.policy, config, (adapter) => this.fetchAdapter(adapter, this.model!.request));
         return this.policy;
       };
+      const keeper = await keepRun(request, checkpoint, this.model, this.policy, (problem) => this.post({ type: 'keeping', run, problem }));
+      // Until it makes one of its own, a run that is stopped goes on from there again.
+      if (checkpoint) this.post({ type: 'checkpoint', run, stage: checkpoint.stage, step: checkpoint.step, bytes: resume });
       const outbox = new Outbox(
         (events) => this.post({ type: 'events', run, events }),
         (progress) => this.post({ type: 'progress', run, progress }),
@@ -187,14 +191,19 @@ export class Trainer implements TrainerApi {
             onProgress: (progress) => outbox.show(progress),
             ...(checkpoint && { resume: checkpoint }),
             ...(endpointKey && { endpointKey }),
+            ...(keeper && { saveNow: (stage) => keeper.wants(stage) }),
           }),
         {
           event: (event) => {
             outbox.add(event);
-            if (event.type !== 'checkpoint') return;
+            if (event.type !== 'checkpoint') {
+              keeper?.add(event);
+              return;
+            }
             outbox.flush();
             const bytes = encodeCheckpoint(event.checkpoint);
-            this.post({ type: 'checkpoint', run, stage: event.stage, step: event.step, bytes }, [bytes.buffer]);
+            this.post({ type: 'checkpoint', run, stage: event.stage, step: event.step, bytes });
+            keeper?.save(event, bytes);
           },
           state: (state) => {
             outbox.flush();
@@ -213,6 +222,7 @@ export class Trainer implements TrainerApi {
         throw error;
       } finally {
         outbox.flush();
+        await keeper?.close();
         this.session = undefined;
         this.schedule = undefined;
       }

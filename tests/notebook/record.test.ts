@@ -1,7 +1,7 @@
 import { beforeAll, expect, test } from 'vitest';
 import { InputError } from '../../src/base/errors.ts';
-import { type RunRecordFile, compareRecords, readRecord } from '../../src/notebook/record.ts';
-import type { RunEvent } from '../../src/rft/events.ts';
+import { type RunRecordFile, compareRecords, readEvents, readRecord } from '../../src/notebook/record.ts';
+import { type RunEvent, withoutTime } from '../../src/rft/events.ts';
 import { runPipeline } from '../../src/rft/pipeline.ts';
 import { runWithRecovery } from '../../src/rft/recovery.ts';
 import { collect, losing, toyConfig, toyData } from '../rft/fixtures.ts';
@@ -34,6 +34,18 @@ test('a run and its replay have the same events but for time, whatever a lost de
   expect(events.some((event) => event.type === 'warning' && event.code === 'gpu-device-lost')).toBe(true);
   expect(events.length).toBeGreaterThan(first.events.length + 1);
   expect(compareRecords(readRecord(lines(events), 'run.jsonl'), again).reproduced).toBe(true);
+});
+
+test('checkpoints that were asked for on the way leave no trace in the record, and a lost device goes back to the last of them', async () => {
+  const data = await toyData();
+  const saved = await collect(runPipeline(new TabularPolicy(), toyConfig({ seed: 3 }), data, { saveNow: () => true }));
+  expect(saved.filter((event) => event.type === 'checkpoint' && event.unscheduled).length).toBeGreaterThan(5);
+  expect(readEvents(lines(saved), 'run.jsonl').map(withoutTime)).toEqual(run.events.map(withoutTime));
+  let opened = 0;
+  const open = async () => (opened++ === 0 ? losing(new TabularPolicy(), 20) : new TabularPolicy());
+  const events = await collect(runWithRecovery(open, toyConfig({ seed: 3 }), data, { saveNow: () => true }));
+  expect(events.length).toBe(saved.length + 1); // Of what was done none was lost, so only the warning is added.
+  expect(compareRecords(readRecord(lines(events), 'run.jsonl'), run).reproduced).toBe(true);
 });
 
 test('on the same adapter one event that differs is told with its place', () => {

@@ -156,6 +156,13 @@ export class NotebookDesk {
     });
   }
 
+  /** A notebook that the reader had before, in place of the one on the page. */
+  async adopt(notebook: Notebook): Promise<void> {
+    await this.saveNow();
+    this.leave();
+    await this.take(notebook);
+  }
+
   closePreview(): void {
     this.preview = undefined;
     if (!bringsNotebook(location.hash)) return;

@@ -7,7 +7,7 @@ import type { Seed } from '../../base/random.ts';
 import { type Question, LABELS } from '../dataset.ts';
 import type { AugmentationCounts, RewriteEvent, RewriteRecord, RunEvent } from '../events.ts';
 import { fitsContext } from '../prompts.ts';
-import { type StageContext, timed } from '../stage.ts';
+import { type StageContext, checkpointDue, timed } from '../stage.ts';
 import { taskOfStem } from '../tasks/registry.ts';
 import type { Rewriter, Rewriting } from './rewriter.ts';
 import { type Rejection, judge, REJECTIONS, splitVariations } from './variations.ts';
@@ -63,7 +63,7 @@ export async function* augment(
     const done = Math.min(total, first + QUESTIONS_PER_BATCH);
     yield { type: 'metric', stage: 'augment', rewriter: rewriter.name, questions: done, of: total, ...counts };
     yield { type: 'progress', stage: 'augment', done, total, unit: 'questions' };
-    if (config.checkpoint.every > 0 && batch + 1 < batches) yield await context.save(batch + 1, { augmentation: state });
+    if (checkpointDue(context, 'augment', batch + 1, batches)) yield await context.save(batch + 1, { augmentation: state });
   }
   if (state.questions.length === 0) {
     throw new InputError(
