@@ -1,7 +1,7 @@
 /** The state of the page: device, choices, the run and what went wrong. Components only show it and call its actions. */
 import { APP_VERSION } from '../base/version.ts';
 import { type ErrorRecord, InputError, LabError, errorRecord } from '../base/errors.ts';
-import { type Config, setPaths } from '../rft/config.ts';
+import type { Config } from '../rft/config.ts';
 import { type Dataset, firstQuestions, parseDataset, type Question } from '../rft/dataset.ts';
 import { type Difference, differencesBetween } from '../rft/differences.ts';
 import type { Embedder } from '../rft/embedder.ts';
@@ -24,6 +24,7 @@ import type {
   ModelExportRequest,
   ModelRequest,
   PolicyInfo,
+  StepSize,
   WorkerMessage,
 } from '../workers/protocol.ts';
 import { inlineDataset } from '../notebook/inline.ts';
@@ -35,6 +36,7 @@ import { bytes, duration } from './format.ts';
 import { KeptRuns, type OpenedRun } from './kept-runs.svelte.ts';
 import { Models } from './models.svelte.ts';
 import { NOTEBOOKS, type NotebookName } from './notebooks.ts';
+import { Overrides, type PathValue } from './overrides.svelte.ts';
 import type { Picked } from './picked.ts';
 import { type Progress, ProgressMeter } from './progress.ts';
 import { Player } from './recording/player.svelte.ts';
@@ -61,7 +63,8 @@ export interface OwnQuestions {
 interface Start {
   /** From the last checkpoint of the run on the page. */
   readonly resume: boolean;
-  readonly stepwise: boolean;
+  /** Pauses after the first step of this size. */
+  readonly stepwise?: StepSize;
   readonly from?: { readonly run: RunState; readonly checkpoint: Uint8Array | undefined };
 }
 
@@ -76,6 +79,8 @@ export class Lab {
   notebook = $state<NotebookName>('quickstart');
   /** Undefined takes the notebook's. */
   seed = $state<number | undefined>();
+  /** How far *Step* goes. */
+  stepSize = $state<StepSize>('batch');
   /** Of the model that is being loaded, in bytes. */
   loading = $state.raw<(Progress & Pick<LoadingMessage, 'work'>) | undefined>();
   readonly models: Models;
@@ -99,7 +104,7 @@ export class Lab {
   private arriving: Partial<Record<NotebookName, Promise<string>>> = {};
   /** The reader's notebook, in place of a bundled one. */
   private document = $state.raw<Notebook | undefined>();
-  private overrides = $state.raw<readonly (readonly [path: string, value: string])[]>([]);
+  private readonly overrides = new Overrides();
   private canResume = $state(false);
   /** Of the model that is loaded and of the one that last ran, when they are the reader's own: two can have one name. */
   private loadedFiles = $state.raw<readonly File[] | undefined>();
@@ -132,8 +137,7 @@ export class Lab {
   readonly config = $derived.by<Config | undefined>(() => {
     const notebook = this.current;
     if (!notebook) return undefined;
-    let { config } = notebook;
-    config = setPaths(config, this.overrides);
+    let config = this.overrides.applyTo(notebook.config);
     if (this.seed !== undefined) config = { ...config, seed: this.seed };
     if (this.own) {
       const { train, inUse } = this.own;
@@ -146,7 +150,7 @@ export class Lab {
   /** A bundled notebook with its own settings; of one that is still on its way, that the address has none. */
   readonly asItCame = $derived.by(() => {
     if (this.document) return false;
-    return this.current && this.config ? differencesBetween(this.current.config, this.config).length === 0 : this.overrides.length === 0;
+    return this.current && this.config ? differencesBetween(this.current.config, this.config).length === 0 : this.overrides.none;
   });
 
   /** Of the chosen model, when it is the reader's own. */
@@ -245,16 +249,16 @@ export class Lab {
         this.goOn(() => this.client.resume());
         return;
       case 'continue':
-        return this.start({ resume: true, stepwise: false });
+        return this.start({ resume: true });
       case 'run':
-        return this.start({ resume: false, stepwise: false });
+        return this.start({ resume: false });
     }
   }
 
   async step(): Promise<void> {
     if (!this.canStep) return;
-    if (this.status === 'paused') this.goOn(() => this.client.step());
-    else await this.start({ resume: this.primary === 'continue', stepwise: true });
+    if (this.status === 'paused') this.goOn(() => this.client.step(this.stepSize));
+    else await this.start({ resume: this.primary === 'continue', stepwise: this.stepSize });
   }
 
   async stop(): Promise<void> {
@@ -270,7 +274,7 @@ export class Lab {
   async restart(): Promise<void> {
     await this.stop();
     await this.ended;
-    await this.start({ resume: false, stepwise: false });
+    await this.start({ resume: false });
   }
 
   /** Settings of RL, from the next update on. @throws InputError for what can't be had; then nothing of it is taken. */
@@ -302,9 +306,15 @@ export class Lab {
     this.aside = undefined;
   }
 
-  /** Another notebook brings its own seed. */
+  /** Settings of the next run, beside the notebook's, all at once. @throws InputError for those that can't be had; then nothing of it is taken. */
+  set(settings: readonly PathValue[]): void {
+    if (this.current) this.overrides.set(settings, this.current.config);
+  }
+
+  /** Another notebook brings its own seed and settings; those of the address stay. */
   choose(notebook: NotebookName): void {
     this.document = undefined;
+    this.overrides.leaveNotebook();
     this.notebook = notebook;
     this.seed = undefined;
     void this.loadNotebook();
@@ -315,7 +325,7 @@ export class Lab {
   async adopt(notebook: Notebook): Promise<void> {
     this.document = notebook;
     this.seed = undefined;
-    this.overrides = [];
+    this.overrides.clear();
     this.models.chosen = undefined;
     this.own = undefined;
     if (notebook.data?.kind !== 'inline') return;
@@ -355,14 +365,6 @@ export class Lab {
   useBundledTask(): void {
     this.own = undefined;
     void this.models.readAgain();
-  }
-
-  /** Settings of the next run, all at once. @throws InputError for those that can't be had; then nothing of it is taken. */
-  set(settings: readonly (readonly [path: string, value: string])[]): void {
-    if (!this.config) return;
-    setPaths(this.config, settings);
-    const paths = settings.map(([path]) => path);
-    this.overrides = [...this.overrides.filter(([path]) => !paths.includes(path)), ...settings];
   }
 
   private useCpu(): void {
@@ -463,7 +465,7 @@ export class Lab {
 
   /** A run that was interrupted, in place of the one on the page; without a checkpoint it begins again. */
   goOnFrom(run: RunState, checkpoint: Uint8Array | undefined): Promise<void> {
-    return this.start({ resume: false, stepwise: false, from: { run, checkpoint } });
+    return this.start({ resume: false, from: { run, checkpoint } });
   }
 
   private start(how: Start): Promise<void> {
@@ -500,7 +502,7 @@ export class Lab {
         train,
         test,
         appVersion: APP_VERSION,
-        stepwise: how.stepwise,
+        ...(how.stepwise && { stepwise: how.stepwise }),
         ...(this.endpointKey !== '' && { endpointKey: this.endpointKey }),
         keep: {
           id: this.run.id,
@@ -590,12 +592,7 @@ export class Lab {
     await this.guard(async () => {
       try {
         const loaded = parseNotebook(JSON.parse(await arriving));
-        // Settings of the address are checked against a notebook, as some exclude each other.
-        const { overrides } = this;
-        this.overrides = [];
-        this.notebooks = { ...this.notebooks, [name]: loaded };
-        setPaths(loaded.config, overrides);
-        this.overrides = overrides;
+        this.overrides.checkWith(loaded.config, () => (this.notebooks = { ...this.notebooks, [name]: loaded }));
       } finally {
         this.arriving = { ...this.arriving, [name]: undefined };
       }
@@ -618,7 +615,7 @@ export class Lab {
       this.choose(notebook as NotebookName);
     }
     if (backend === 'cpu') this.useCpu();
-    this.overrides = Object.entries(settings);
+    this.overrides.readAddress(Object.entries(settings));
   }
 
   /** The config of a run names the training questions by their hash, which changes with how many are used. */

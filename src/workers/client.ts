@@ -25,6 +25,7 @@ import type {
   TrainerApi,
   VanillaRequest,
   WorkerMessage,
+  StepSize,
 } from './protocol.ts';
 
 /** A run that does not end within this many milliseconds of a stop is ended with its worker. */
@@ -144,8 +145,8 @@ export class TrainerClient {
     void this.connection?.api.resume();
   }
 
-  step(): void {
-    void this.connection?.api.step();
+  step(size: StepSize): void {
+    void this.connection?.api.step(size);
   }
 
   /** Whether `tokens` messages come while responses are drawn; a worker that is started later is told too. */

@@ -78,8 +78,8 @@ export interface RunRequest {
   };
   /** Settings of RL that change on the way: those that a stopped run went through. */
   readonly changes?: readonly ScheduledChange[];
-  /** Pauses after the first step. */
-  readonly stepwise: boolean;
+  /** Pauses after the first step of this size. */
+  readonly stepwise?: StepSize;
   /** Of the endpoint that rewrites; it is in no record, checkpoint or other message. */
   readonly endpointKey?: string;
 }
@@ -142,8 +142,8 @@ export interface TrainerApi {
   retrieve(model: ModelRequest, request: RetrieveRequest): Promise<Answer<RetrievalInspection>>;
   pause(): void;
   resume(): void;
-  /** Goes on to the end of the next batch, SFT step or PPO update, and pauses there. */
-  step(): void;
+  /** Goes on to the end of the next step of this size, and pauses there. */
+  step(size: StepSize): void;
   /** Settings of RL from the next update on, which is the answer; refused, all of them, when one can't be had or no update is left. */
   change(changes: readonly SettingChange[]): Promise<Answer<number>>;
   /** Whether the tokens of the first rows of each batch are told while they are drawn, as `tokens` messages. */
@@ -175,6 +175,13 @@ export interface CheckpointMessage {
   /** See `encodeCheckpoint`. */
   readonly bytes: Uint8Array;
 }
+
+/**
+ * How far a step goes: to the next response of the record, to the end of a batch (of responses, of tries, or an optimizer's), or to the
+ * next update of the weights, in SFT or RL.
+ */
+export const STEP_SIZES = ['try', 'batch', 'update'] as const;
+export type StepSize = (typeof STEP_SIZES)[number];
 
 export type SessionState = 'running' | 'pausing' | 'paused';
 

@@ -4,7 +4,7 @@
  */
 import { StoppedError } from '../base/errors.ts';
 import type { RunEvent } from '../rft/events.ts';
-import type { RunEnd, SessionState } from './protocol.ts';
+import type { RunEnd, SessionState, StepSize } from './protocol.ts';
 
 export interface SessionSource {
   (signal: AbortSignal, now: () => number): AsyncGenerator<RunEvent, void>;
@@ -18,12 +18,17 @@ export interface SessionListener {
 /** Longest that the loop goes on without letting commands in, in milliseconds. */
 const BREATH = 16;
 
-/** An event that ends a piece of work: a batch of responses, an SFT step or a PPO update. */
-const endsStep = (event: RunEvent): boolean => event.type === 'progress';
+/** Whether an event ends a step: a response of the record, a batch (of responses, or an optimizer's), or an update of the weights. */
+function endsStep(event: RunEvent, size: StepSize): boolean {
+  if (event.type === 'sample') return size === 'try';
+  if (event.type !== 'progress') return false;
+  return size !== 'update' || event.stage === 'sft' || event.stage === 'ppo';
+}
 
 export class RunSession {
   private readonly controller = new AbortController();
   private mode: 'running' | 'stepping' | 'paused';
+  private size: StepSize;
   /** Set while the loop waits to be let on. */
   private letOn: (() => void) | undefined;
   private pausedSince: number | undefined;
@@ -33,9 +38,10 @@ export class RunSession {
   constructor(
     private readonly source: SessionSource,
     private readonly listener: SessionListener,
-    options: { readonly stepwise?: boolean } = {},
+    options: { readonly stepwise?: StepSize } = {},
   ) {
     this.mode = options.stepwise ? 'stepping' : 'running';
+    this.size = options.stepwise ?? 'batch';
   }
 
   /**
@@ -51,7 +57,7 @@ export class RunSession {
         const { value, done } = await events.next();
         if (done) return 'done';
         this.listener.event(value);
-        if (this.mode === 'stepping' && endsStep(value)) this.mode = 'paused';
+        if (this.mode === 'stepping' && endsStep(value, this.size)) this.mode = 'paused';
       }
       await events.return();
       return 'stopped';
@@ -71,7 +77,8 @@ export class RunSession {
     this.goOn('running');
   }
 
-  step(): void {
+  step(size: StepSize): void {
+    this.size = size;
     this.goOn('stepping');
   }
 

@@ -42,6 +42,7 @@ import type {
   TrainerApi,
   VanillaRequest,
   WorkerMessage,
+  StepSize,
 } from './protocol.ts';
 import { keepRun } from './keeper.ts';
 import { Outbox } from './outbox.ts';
@@ -210,7 +211,7 @@ export class Trainer implements TrainerApi {
             this.post({ type: 'state', run, state });
           },
         },
-        { stepwise },
+        stepwise === undefined ? {} : { stepwise },
       );
       this.session = session;
       this.schedule = schedule;
@@ -239,8 +240,8 @@ export class Trainer implements TrainerApi {
     this.session?.resume();
   }
 
-  step(): void {
-    this.session?.step();
+  step(size: StepSize): void {
+    this.session?.step(size);
   }
 
   change(changes: readonly SettingChange[]): Promise<Answer<number>> {

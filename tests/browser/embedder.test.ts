@@ -99,7 +99,7 @@ describe('the policy', () => {
     const many = expect(embedder.embed(Array.from({ length: 500 }, () => TEXTS[0]!))).rejects.toMatchObject({ code: 'busy' });
     const text = async (split: string) => ({ name: split, text: await (await fetch(`${base}data/T4.${split}.jsonl`)).text() });
     const [train, test] = [await text('train'), await text('test')];
-    const run = client.run({ run: 1, config: resolveConfig({ model: 'pico' }), train, test, appVersion: '', stepwise: false });
+    const run = client.run({ run: 1, config: resolveConfig({ model: 'pico' }), train, test, appVersion: '' });
     await many;
     await running;
     await expect(embedder.embed(TEXTS)).rejects.toMatchObject({ code: 'busy' });

@@ -38,7 +38,7 @@ class Trial {
   async run(options: Partial<RunRequest> = {}) {
     const [train, test] = [await questions('train'), await questions('test')];
     await this.client.loadModel(model);
-    return this.client.run({ run: 1, config, train, test, appVersion: '', stepwise: false, ...options });
+    return this.client.run({ run: 1, config, train, test, appVersion: '', ...options });
   }
 
   /** The record without times; what a lost device added is left out. */
@@ -84,9 +84,9 @@ test('a run goes from the untouched model to the comparison, and its adapter com
 test('stepping changes no byte', async () => {
   trial = new Trial();
   trial.react = (message) => {
-    if (message.type === 'state' && message.state === 'paused') trial.client.step();
+    if (message.type === 'state' && message.state === 'paused') trial.client.step('batch');
   };
-  expect(await trial.run({ stepwise: true })).toBe('done');
+  expect(await trial.run({ stepwise: 'batch' })).toBe('done');
   expect(trial.lines).toEqual(unbroken);
 });
 
@@ -133,7 +133,7 @@ test('an error crosses the worker with its code, message and remedy', async () =
   });
   await trial.client.loadModel(model);
   const empty = { name: 'empty.jsonl', text: '' };
-  const request = { run: 1, config, train: empty, test: empty, appVersion: '', stepwise: false };
+  const request = { run: 1, config, train: empty, test: empty, appVersion: '' };
   await expect(trial.client.run(request)).rejects.toMatchObject({
     code: 'bad-input',
     message: expect.stringContaining('empty.jsonl') as string,

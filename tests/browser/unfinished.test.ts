@@ -35,7 +35,7 @@ class Trial {
   async run(options: Partial<RunRequest>) {
     const [train, test] = [await questions('train'), await questions('test')];
     await this.client.loadModel({ name: 'pico', backend: 'webgpu', base });
-    return this.client.run({ run: 1, config, train, test, appVersion: '1', stepwise: false, ...options });
+    return this.client.run({ run: 1, config, train, test, appVersion: '1', ...options });
   }
 
   /** As a crash does: nothing is told. */
@@ -113,7 +113,7 @@ test(
 
 test('a run that another tab goes on with is refused, and one that was begun by another lab', { timeout: 60_000 }, async () => {
   const first = trial();
-  const going = first.run({ stepwise: true, keep: { id: 'here', origin, events: '' } });
+  const going = first.run({ stepwise: 'batch', keep: { id: 'here', origin, events: '' } });
   await expect.poll(() => first.record.events.length, { timeout: 30_000 }).toBeGreaterThan(0);
   await expect(trial().run({ keep: { id: 'here', origin, events: '' } })).rejects.toMatchObject({ code: 'busy' });
   await first.client.stop();

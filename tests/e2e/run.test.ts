@@ -126,6 +126,21 @@ test('step, resume, pause, stop within 250 ms, and on from the checkpoint', asyn
   await runBar(page, 'Resume').click();
   await saysExactly(page, 'Finished');
   expect(await page.getByTestId('difference').textContent()).toMatch(/\d/);
+
+  // A switch of the rail is for the next run: what it outdates is marked, and nothing runs by itself.
+  const entry = (name: string) => page.getByRole('navigation').getByRole('listitem').filter({ has: page.getByRole('link', { name, exact: true }) }); // prettier-ignore
+  await entry('PPO').getByText('done').waitFor();
+  await entry('SFT').getByRole('switch', { name: 'Synthesis and SFT' }).focus();
+  await page.keyboard.press('Space');
+  await entry('SFT').getByText('off').waitFor();
+  await entry('Synthesise').getByText('off').waitFor();
+  await entry('PPO').getByText('stale').waitFor();
+  await entry('Data').getByText('done').waitFor();
+  await page.getByText('SFT on → off: not in this run').waitFor();
+  expect(await look(page, 'stale')).toEqual([]);
+  await page.setViewportSize({ width: 1280, height: 800 });
+  await entry('SFT').getByRole('switch').click();
+  await entry('PPO').getByText('done').waitFor();
   expect(complaints).toEqual([]);
 }, 120_000);
 

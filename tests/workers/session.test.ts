@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { type RunEvent, withoutTime } from '../../src/rft/events.ts';
 import { runPipeline } from '../../src/rft/pipeline.ts';
-import type { SessionState } from '../../src/workers/protocol.ts';
+import type { SessionState, StepSize } from '../../src/workers/protocol.ts';
 import { RunSession } from '../../src/workers/session.ts';
 import { collect, toyConfig, toyData } from '../rft/fixtures.ts';
 import { TabularPolicy } from '../rft/tabular-policy.ts';
@@ -11,7 +11,7 @@ const config = toyConfig();
 const unbroken = (await collect(runPipeline(new TabularPolicy(), config, data))).map(withoutTime);
 
 /** A session whose listener hands each event and state on to `react`. */
-function session(react: (session: RunSession, seen: RunEvent | SessionState) => void, options: { stepwise?: boolean } = {}) {
+function session(react: (session: RunSession, seen: RunEvent | SessionState) => void, options: { stepwise?: StepSize } = {}) {
   const events: RunEvent[] = [];
   const states: SessionState[] = [];
   const made: RunSession = new RunSession(
@@ -41,9 +41,9 @@ describe('pausing and stepping change no byte', () => {
       states,
     } = session(
       (it, seen) => {
-        if (seen === 'paused') soon(() => it.step());
+        if (seen === 'paused') soon(() => it.step('batch'));
       },
-      { stepwise: true },
+      { stepwise: 'batch' },
     );
     expect(await stepped.run()).toBe('done');
     expect(events.map(withoutTime)).toEqual(unbroken);
@@ -66,13 +66,27 @@ test('a step ends with the first piece of work that is done', async () => {
   let steps = 0;
   const { session: stepped, events } = session(
     (it, seen) => {
-      if (seen === 'paused') soon(() => (++steps < 3 ? it.step() : it.stop()));
+      if (seen === 'paused') soon(() => (++steps < 3 ? it.step('batch') : it.stop()));
     },
-    { stepwise: true },
+    { stepwise: 'batch' },
   );
   expect(await stepped.run()).toBe('stopped');
   expect(events.filter(({ type }) => type === 'progress')).toHaveLength(3);
   expect(events.at(-1)?.type).toBe('progress');
+});
+
+test.each(['try', 'update'] as const)('a step of one %s pauses where one ends', async (size) => {
+  const pauses = { try: 0, update: 0 };
+  const { session: stepped, events, states } = session((it, seen) => {
+    if (seen === 'paused') soon(() => it.step(size));
+    if (typeof seen !== 'object') return;
+    if (seen.type === 'sample' || seen.type === 'progress') pauses.try++;
+    if (seen.type === 'progress' && (seen.stage === 'sft' || seen.stage === 'ppo')) pauses.update++;
+  }, { stepwise: size }); // prettier-ignore
+  expect(await stepped.run()).toBe('done');
+  expect(pauses[size]).toBeGreaterThan(0);
+  expect(states.filter((state) => state === 'paused')).toHaveLength(pauses[size]);
+  expect(events.map(withoutTime)).toEqual(unbroken);
 });
 
 test('a stop ends a running and a paused run', async () => {

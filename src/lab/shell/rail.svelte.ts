@@ -1,0 +1,31 @@
+/** The rail of one lab: the status of each stage's place, as the run on show and the settings of the next one have it. */
+import type { Stage } from '../../rft/events.ts';
+import type { Lab } from '../lab.svelte.ts';
+import { type PlaceStatus, type StagePlace, placeStatus, staleStages } from './rail.ts';
+import { STAGE_ROUTES } from './routes.ts';
+
+const NONE: ReadonlySet<Stage> = new Set();
+
+export class Rail {
+  constructor(private readonly lab: Lab) {}
+
+  private readonly stale = $derived.by(() => {
+    const { changed, config, run } = this.lab;
+    return changed && config && run.view.started ? staleStages(run.view.started.config, config) : NONE;
+  });
+
+  readonly status = $derived.by<Readonly<Record<StagePlace, PlaceStatus>> | undefined>(() => {
+    const { lab, stale } = this;
+    const { view, reopened } = lab.run;
+    const config = ((lab.busy || reopened) && view.started?.config) || lab.config;
+    if (!config) return undefined;
+    const situation = {
+      view,
+      config,
+      working: ['running', 'pausing', 'stopping'].includes(lab.status),
+      differences: lab.changed ? lab.differences : [],
+      stale,
+    };
+    return Object.fromEntries(STAGE_ROUTES.map(({ id }) => [id, placeStatus(id, situation)])) as Record<StagePlace, PlaceStatus>;
+  });
+}
