@@ -133,9 +133,12 @@ test('retrieval shows neighbours, what the leak guard leaves out, and how prompt
   const excluded = neighbours.filter({ hasText: 'excluded by the leak guard, training question 1,' });
   await expect.poll(async () => (await excluded.textContent())!.includes('similarity 1') && excluded.count()).toBe(false);
 
-  await page.getByLabel('k, examples in a prompt').fill('0');
-  await page.getByLabel('RL', { exact: true }).uncheck();
+  await page.getByLabel('SFT', { exact: true }).check();
+  await page.getByLabel('evaluation', { exact: true }).check();
   await page.getByText('All three are the same, byte for byte.').waitFor();
+  await page.getByLabel('SFT', { exact: true }).uncheck();
+  await page.getByLabel('evaluation', { exact: true }).uncheck();
+  await page.getByText('RL and evaluation differ in: examples, separators').waitFor();
 }, 60_000);
 
 test('a run is read along, and paused it shows its tries and its tokens', async () => {
@@ -191,6 +194,9 @@ test('SFT shows what it learns and how the adapter grows; the finished run’s r
   await page.getByText('written by writer at 127.0.0.1').first().waitFor();
   expect(await look(page, 'augment-picture')).toEqual([]);
 
+  await go(page, 'Retrieve');
+  const retrieved = page.getByRole('region', { name: 'What the run retrieved' });
+  expect(await retrieved.getByRole('listitem').filter({ hasText: 'shown with its letter' }).count()).toBe(2);
   await go(page, 'Compare');
   const [download] = await Promise.all([
     page.waitForEvent('download'),

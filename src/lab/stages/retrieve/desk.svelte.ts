@@ -22,6 +22,9 @@ class RetrieveDesk {
   problem = $state.raw<ErrorRecord | undefined>();
   inspected = $state.raw<Inspected | undefined>();
   private stop: AbortController | undefined;
+  private looking: Promise<void> = Promise.resolve();
+  /** Counts what was asked for, so that only the last is looked for. */
+  private turn = 0;
 
   constructor(private readonly lab: Lab) {}
 
@@ -33,21 +36,23 @@ class RetrieveDesk {
   /** What is on show is of other settings than those chosen now. */
   readonly stale = $derived(this.inspected !== undefined && this.inspected.settings !== this.settings);
 
-  async look(): Promise<void> {
-    await this.work(async (signal) => {
-      const { settings, number, reworded } = this;
-      const solutions = this.solved();
-      const request = { question: number - 1, reworded, solutions };
-      const found = await this.lab.inspectRetrieval(request, signal);
-      const { questions: pool } = await this.lab.trainingQuestions();
-      this.inspected = { found, pool, question: number - 1, solutions: new Map(solutions), settings };
-    });
+  /** What was asked before it is given up. */
+  look(): Promise<void> {
+    const turn = ++this.turn;
+    this.stop?.abort();
+    return (this.looking = this.looking.then(() => (turn === this.turn ? this.lookNow() : undefined)));
   }
 
   /** Settings of the next run; what is on show follows, once there is something. */
-  async set(path: string, value: string): Promise<void> {
-    const set = await this.work(async () => this.lab.set([[path, value]]));
-    if (set && this.inspected) await this.look();
+  set(path: string, value: string): void {
+    try {
+      this.lab.set([[path, value]]);
+      this.problem = undefined;
+    } catch (error) {
+      this.problem = errorRecord(error);
+      return;
+    }
+    if (this.inspected || this.busy) void this.look();
   }
 
   cancel(): void {
@@ -62,17 +67,18 @@ class RetrieveDesk {
     return samples.flatMap(({ outcome, question, text }): [number, string][] => (outcome === 'right' ? [[question, text]] : [])).reverse();
   }
 
-  private async work(job: (signal: AbortSignal) => Promise<void> | void): Promise<boolean> {
-    if (this.busy) return false;
+  private async lookNow(): Promise<void> {
     this.busy = true;
     this.problem = undefined;
     this.stop = new AbortController();
     try {
-      await job(this.stop.signal);
-      return true;
+      const { settings, number, reworded } = this;
+      const solutions = this.solved();
+      const found = await this.lab.inspectRetrieval({ question: number - 1, reworded, solutions }, this.stop.signal);
+      const { questions: pool } = await this.lab.trainingQuestions();
+      this.inspected = { found, pool, question: number - 1, solutions: new Map(solutions), settings };
     } catch (error) {
       if (!(error instanceof StoppedError)) this.problem = errorRecord(error);
-      return false;
     } finally {
       this.busy = false;
     }
