@@ -28,6 +28,25 @@ const RUN = `?${new URLSearchParams({
   'evaluation.max_new_tokens': '32',
 }).toString()}`;
 
+test('the reward is tried by hand before any run, on the responses of Figure 4', async () => {
+  const { page, complaints, strangers } = await site.visit('#/reward');
+  const hand = page.getByRole('region', { name: 'By hand' });
+  const [sound, figure4] = ['Sound, and right', 'Figure 4: right for the wrong reason'].map((name) => hand.getByRole('listitem').filter({ hasText: name })); // prettier-ignore
+  await figure4!.getByText('R = 0.7 × 1 + 0.3 × 0.633 = 0.89').waitFor();
+  await hand.getByLabel('f, of the steps’ scores').selectOption('min');
+  await figure4!.getByText('R = 0.7 × 1 + 0.3 × 0.1 = 0.73').waitFor();
+  await figure4!.getByText('this is f').waitFor();
+  await sound!.getByLabel('Outcome').selectOption('no answer');
+  await sound!.getByText(/^2\. of 3$/).waitFor();
+  await hand.getByLabel('What an outcome earns').selectOption('repo');
+  await sound!.getByText(/^R = 0\.7 × 0\.1 \+/).waitFor();
+  expect(await look(page, 'reward-by-hand')).toEqual([]);
+  await hand.getByRole('button', { name: 'As at the start' }).click();
+  await sound!.getByText(/^1\. of 3$/).waitFor();
+  expect(complaints).toEqual([]);
+  expect(strangers).toEqual([]);
+}, 60_000);
+
 test('steps are scored, and the reader weighs outcome and steps otherwise', async () => {
   const { page, complaints, strangers } = await site.visit(RUN);
   page.setDefaultTimeout(90_000);
