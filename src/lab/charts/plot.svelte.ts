@@ -64,10 +64,13 @@ export function plot(spec: () => ChartSpec, { log, cursor }: PlotView, events: P
     const scheme = matchMedia('(prefers-color-scheme: dark)');
     const repaint = () => chart.redraw(false);
     scheme.addEventListener('change', repaint);
+    const chosen = new MutationObserver(repaint);
+    chosen.observe(document.documentElement, { attributeFilter: ['data-theme'] });
     return () => {
       clearTimeout(timer);
       resized.disconnect();
       scheme.removeEventListener('change', repaint);
+      chosen.disconnect();
       chart.destroy();
     };
   };

@@ -1,4 +1,5 @@
 /** Plays the recording of a bundled notebook, or a record from a file, as the run on show. Nothing is computed for it, and no model fetched. */
+import { lessMotion } from '../shell/preferences.svelte.ts';
 import { type ErrorRecord, InputError, errorRecord } from '../../base/errors.ts';
 import { readRunEvents } from '../../notebook/record.ts';
 import {
@@ -74,7 +75,7 @@ export class Player {
     if (this.tape?.run.reopened?.kind === 'recording' && (this.tape.head?.notebook !== notebook || !asItCame)) this.lab.closeReopened();
     await this.loadIndex();
     if (this.followed !== notebook || this.lab.run.view.started || !this.lineOf(notebook)) return;
-    await this.open(notebook, { play: !matchMedia('(prefers-reduced-motion: reduce)').matches });
+    await this.open(notebook, { play: !lessMotion() });
   }
 
   /** Undefined when there is no recording of it, or the index has not arrived. */

@@ -2,7 +2,8 @@
 import type { Snippet } from 'svelte';
 import { bringsNotebook } from '../../notebook/remote.ts';
 import { frameOf } from '../address.ts';
-import { type RouteId, hrefOf, routeAt } from './routes.ts';
+import { Preferences } from './preferences.svelte.ts';
+import { ROUTES, type RouteId, hrefOf, routeAt } from './routes.ts';
 
 /** What a stage puts into the region beside it. */
 export interface Inspected {
@@ -15,7 +16,9 @@ export class Shell {
   private address = $state('');
   inspected = $state.raw<Inspected | undefined>();
   exporting = $state(false);
-  shortcuts = $state(true);
+  /** Whether the palette of places and actions is open. */
+  finding = $state(false);
+  readonly preferences = new Preferences();
 
   /** In a frame of another page (`?embed=1`): one place, or the notebook to be read, and a short run bar. */
   readonly embedded: boolean;
@@ -39,5 +42,12 @@ export class Shell {
 
   go(id: RouteId): void {
     location.hash = hrefOf(id);
+  }
+
+  /** To the place before (-1) or after (1) in the rail. */
+  turn(by: -1 | 1): void {
+    const at = ROUTES.findIndex(({ id }) => id === this.route?.id);
+    const next = at < 0 ? ROUTES[0] : ROUTES[at + by];
+    if (next) this.go(next.id);
   }
 }

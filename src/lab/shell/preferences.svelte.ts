@@ -1,0 +1,51 @@
+/** How the page looks and behaves in this browser: kept there, and followed by public/preferences.js before the first paint. */
+import * as v from 'valibot';
+
+const KEY = 'openrft.preferences';
+
+export const THEMES = { system: 'As the system', light: 'Light', dark: 'Dark' } as const;
+export const MOTIONS = { system: 'As the system', less: 'Less' } as const;
+
+const schema = v.object({
+  theme: v.fallback(v.picklist(Object.keys(THEMES) as (keyof typeof THEMES)[]), 'system'),
+  motion: v.fallback(v.picklist(Object.keys(MOTIONS) as (keyof typeof MOTIONS)[]), 'system'),
+  shortcuts: v.fallback(v.boolean(), true),
+});
+type Kept = v.InferOutput<typeof schema>;
+
+export class Preferences {
+  private kept = $state.raw<Kept>(v.parse(schema, {}));
+  /** This browser refuses to keep them. */
+  refused = $state(false);
+
+  constructor() {
+    try {
+      this.kept = v.parse(schema, JSON.parse(localStorage.getItem(KEY) ?? '{}'));
+    } catch {
+      this.refused = true;
+    }
+  }
+
+  readonly theme = $derived.by(() => this.kept.theme);
+  readonly motion = $derived.by(() => this.kept.motion);
+  readonly shortcuts = $derived.by(() => this.kept.shortcuts);
+
+  set(changes: Partial<Kept>): void {
+    this.kept = { ...this.kept, ...changes };
+    const { theme, motion } = this.kept;
+    Object.assign(document.documentElement.dataset, { theme, motion });
+    try {
+      localStorage.setItem(KEY, JSON.stringify(this.kept));
+    } catch {
+      this.refused = true;
+    }
+  }
+
+  reset(): void {
+    this.set(v.parse(schema, {}));
+  }
+}
+
+/** The system asks for less motion, or the reader does. */
+export const lessMotion = (): boolean =>
+  matchMedia('(prefers-reduced-motion: reduce)').matches || document.documentElement.dataset.motion === 'less';
