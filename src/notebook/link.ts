@@ -1,5 +1,5 @@
 /**
- * A notebook as a link: `#/notebook/2d.<length>.<payload>.<check>z`. 2 is the version of the notebook, `d` the codec (deflate-raw; `j` is plain
+ * A notebook as a link: `#/notebook/3d.<length>.<payload>.<check>z`. 3 is the version of the notebook, `d` the codec (deflate-raw; `j` is plain
  * JSON), length that of the payload in characters, the payload base64url without padding, and the check the first 6 characters of
  * base64url(SHA-256) of its bytes, so that a link that was cut or changed on its way says so. It ends in a letter, because chats drop
  * punctuation from the end of links. In the fragment, it is sent to no server.
@@ -89,7 +89,7 @@ function split(text: string): Parts {
   const at = body.lastIndexOf(ROUTE);
   const rest = (at < 0 ? body : body.slice(at + ROUTE.length)).replace(/^<|[)\]}>.,;:!?'"*]+$/g, '');
   const match = /^(\d{1,4})([a-z])\.(\d{1,7})\.([\w-]*)(?:\.(?:([\w-]{6})z)?)?(.*)$/.exec(rest);
-  if (!match) throw bad('This is no link of a notebook: its form is 2d.length.payload.check.');
+  if (!match) throw bad('This is no link of a notebook: its form is 3d.length.payload.check.');
   const [, version, codec, length, payload, check, more] = match;
   return { version: Number(version), codec: codec!, length: Number(length), payload: payload!, check: more === '' ? check : undefined };
 }

@@ -8,9 +8,11 @@ type Json = Readonly<Record<string, unknown>>;
 const STEPS: readonly ((notebook: Json) => Json)[] = [
   // 1 to 2: data, results, view and app may be there; nothing that was there has changed.
   (notebook) => ({ ...notebook, v: 2 }),
+  // 2 to 3: a lesson may be there.
+  (notebook) => ({ ...notebook, v: 3 }),
 ];
 
-export const NOTEBOOK_VERSION = 2;
+export const NOTEBOOK_VERSION = 3;
 
 /** @param json of a version from 1 to NOTEBOOK_VERSION, unchecked; what isn't a notebook comes back as it is and is refused by the schema. */
 export function migrate(json: unknown): unknown {

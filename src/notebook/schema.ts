@@ -8,6 +8,7 @@ import { type Config, type PartialConfig, configDifferences, resolveConfig } fro
 import { LABELS } from '../rft/dataset.ts';
 import { STAGES } from '../rft/events.ts';
 import { canonicalJson, readJson } from './json.ts';
+import { type Lesson, lessonSchema } from './lesson.ts';
 import { NOTEBOOK_VERSION, migrate } from './migrations.ts';
 import { type Results, dataHashes, resultsSchema } from './results.ts';
 
@@ -59,6 +60,7 @@ const envelopeSchema = v.strictObject({
   cells: listOf(cellSchema, NOTEBOOK_LIMITS.cells),
   results: v.exactOptional(resultsSchema),
   view: v.exactOptional(viewSchema),
+  lesson: v.exactOptional(lessonSchema),
 });
 
 export type Cell = v.InferOutput<typeof cellSchema>;
@@ -75,6 +77,7 @@ interface Contents {
   /** Of a run of these settings; who reads them from elsewhere has not run them. */
   readonly results?: Results;
   readonly view?: NotebookView;
+  readonly lesson?: Lesson;
 }
 
 /** What is stored and shared. `config` holds the differences from the defaults, without the seed. */

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { InputError } from '../../src/base/errors.ts';
+import { NOTEBOOK_VERSION } from '../../src/notebook/migrations.ts';
 import { parseNotebook, serializeNotebook } from '../../src/notebook/schema.ts';
 import { sweepNames } from '../../src/rft/ablation/sweeps.ts';
 import { getPath } from '../../src/rft/config.ts';
@@ -62,10 +63,12 @@ test('the smoke run makes at least 20 updates of 16 x 4 rollouts', () => {
   expect(config.ppo.updates).toBeGreaterThanOrEqual(20);
 });
 
-const minimal = { v: 2, kind: 'notebook', title: 't', seed: 1, config: {}, cells: [] };
+const minimal = { v: NOTEBOOK_VERSION, kind: 'notebook', title: 't', seed: 1, config: {}, cells: [] };
 
 test.each([
-  [{ ...minimal, v: 3 }, 'has version 3'],
+  [{ ...minimal, v: NOTEBOOK_VERSION + 1 }, `has version ${NOTEBOOK_VERSION + 1}`],
+  [{ ...minimal, lesson: { hidden: ['start'], locked: [], prompts: [] } }, 'lesson.hidden.0'],
+  [{ ...minimal, lesson: { hidden: [], locked: [], prompts: Array(21).fill('x') } }, 'lesson.prompts'],
   [{ ...minimal, script: 'x' }, 'script'],
   [{ ...minimal, title: undefined }, 'title'],
   [{ ...minimal, seed: -1 }, 'seed must be a whole number from 0'],

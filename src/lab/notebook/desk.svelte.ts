@@ -5,6 +5,7 @@ import { History } from '../../notebook/history.ts';
 import { inlineQuestions } from '../../notebook/inline.ts';
 import { decodeLink, encodeLink, isNotebookLink } from '../../notebook/link.ts';
 import { type RemoteSource, bringsNotebook, fetchRemote, parseRemoteLink, placeOf } from '../../notebook/remote.ts';
+import { type Lesson, NO_LESSON } from '../../notebook/lesson.ts';
 import { type Comparison, type Results, compareResults, resultsOf, settingsDigest } from '../../notebook/results.ts';
 import { type Cell, NOTEBOOK_LIMITS, type Notebook, type NotebookData, notebookFile, readNotebook } from '../../notebook/schema.ts';
 import { NotebookStore, type SavedNotebook, lockNotebook } from '../../notebook/store.ts';
@@ -41,6 +42,8 @@ export class NotebookDesk {
   /** Another tab writes the same notebook: this one goes on as a copy. */
   copied = $state(false);
   saved = $state.raw<readonly SavedNotebook[]>([]);
+  /** The reader has left the lesson, and sees and changes what he likes. */
+  leftLesson = $state(false);
   /** Group of rollouts on show; undefined follows the run. */
   rollouts = $state<string | undefined>();
   private history = $state.raw<History<Notebook> | undefined>();
@@ -74,6 +77,9 @@ export class NotebookDesk {
   readonly comparison = $derived.by<Comparison | undefined>(() =>
     this.recorded && this.rerun ? compareResults(this.recorded, this.rerun) : undefined,
   );
+
+  /** In force: what it hides and locks, and its prompts. */
+  readonly lesson = $derived.by<Lesson>(() => (this.leftLesson ? undefined : this.notebook?.lesson) ?? NO_LESSON);
 
   /** Whether the notebook is the reader's, and not a bundled one as it came. */
   readonly own = $derived.by(() => this.history !== undefined);
@@ -199,6 +205,12 @@ export class NotebookDesk {
     this.change((notebook) => ({ ...notebook, cells: notebook.cells.toSpliced(at, 1).toSpliced(at + by, 0, cell) }));
   }
 
+  /** Without anything in it, the notebook is no lesson. */
+  teach(lesson: Lesson): void {
+    const empty = Object.values(lesson).every((list) => list.length === 0);
+    this.change(({ lesson: _, ...notebook }) => (empty ? notebook : { ...notebook, lesson }), 'lesson');
+  }
+
   undo(): void {
     if (this.history) this.settle(this.history.undo());
   }
@@ -225,6 +237,7 @@ export class NotebookDesk {
       ...(data && { data }),
       ...(results && { results }),
       ...(this.rollouts && { view: { rollouts: this.rollouts } }),
+      ...(notebook.lesson && { lesson: notebook.lesson }),
     };
   }
 
@@ -283,12 +296,14 @@ export class NotebookDesk {
 
   private async take(notebook: Notebook): Promise<void> {
     this.history = History.of(notebook);
+    this.leftLesson = false;
     this.rollouts = notebook.view?.rollouts;
     await this.lab.adopt(notebook);
   }
 
   private leave(): void {
     this.history = undefined;
+    this.leftLesson = false;
     this.lock?.release();
     this.lock = undefined;
     this.id = undefined;
