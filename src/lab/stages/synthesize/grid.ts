@@ -47,10 +47,8 @@ export function tryRows({ batches, tries: told }: Pick<RunView, 'batches' | 'tri
     .map(([question, row]) => ({ question, ...row, solvedAt: row.tries.find(({ outcome }) => outcome === 'right')?.number }));
 }
 
-/** Entry i: questions first right at try i + 1, up to the last try at which there was one. */
-export function firstRight(rows: readonly TryRow[]): number[] {
-  const solved = rows.flatMap(({ solvedAt }) => solvedAt ?? []);
-  const counts = Array.from({ length: Math.max(-1, ...solved) + 1 }, () => 0);
-  for (const at of solved) counts[at]!++;
-  return counts;
+/** Questions by the try, from 0, at which they were first right; tries without one are left out. */
+export function firstRight(rows: readonly TryRow[]): { readonly number: number; readonly questions: number }[] {
+  const solved = rows.flatMap(({ solvedAt }) => solvedAt ?? []).sort((a, b) => a - b);
+  return [...new Set(solved)].map((number) => ({ number, questions: solved.filter((at) => at === number).length }));
 }
