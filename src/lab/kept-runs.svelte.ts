@@ -5,16 +5,18 @@
 import { SvelteMap } from 'svelte/reactivity';
 import { type ErrorRecord, errorRecord } from '../base/errors.ts';
 import { readEvents } from '../notebook/record.ts';
-import { KEPT_RUNS, type KeptRun, type NewRun, RunStore, packRecord, unpackRecord } from '../notebook/run-store.ts';
+import { KEPT_RUNS, type KeptRun, type NewRun, RunStore, keptBytes, packRecord, unpackRecord } from '../notebook/run-store.ts';
 import { type Ending, summarizeRun } from '../notebook/run-summary.ts';
 import { differencesBetween } from '../rft/differences.ts';
 import type { RunEvent } from '../rft/events.ts';
+import type { AdapterExport } from '../rft/policy.ts';
 import type { RunState } from './run.svelte.ts';
 import { type RunView, emptyView, foldEvents } from './view.ts';
 
 interface Packed {
   readonly run: KeptRun;
   readonly packed: Uint8Array;
+  readonly adapter?: AdapterExport | undefined;
 }
 
 /** A kept run with all that it said. */
@@ -54,7 +56,7 @@ export class KeptRuns {
   }
 
   /** Keeps a run as the latest one, in place of an earlier state of it; where the browser refuses, in this page. One that never began is not kept. */
-  async keep({ id, origin, record }: RunState, ended: Ending): Promise<void> {
+  async keep({ id, origin, record }: RunState, ended: Ending, adapter?: AdapterExport): Promise<void> {
     const summary = summarizeRun(record.events, ended);
     if (!summary) return;
     const { config } = summary;
@@ -69,14 +71,14 @@ export class KeptRuns {
     this.opened.delete(id);
     const packed = await packRecord(record.toJsonLines());
     try {
-      const { dropped } = await (await this.browserStore()).keep(run, packed);
+      const { dropped } = await (await this.browserStore()).keep(run, packed, adapter);
       this.here.delete(id);
       this.dropped = dropped;
       this.storage = undefined;
     } catch (error) {
       this.storage = errorRecord(error);
       const order = Math.max(0, ...this.list.map((other) => other.order)) + 1;
-      this.here.set(id, { run: { ...run, order, bytes: packed.byteLength }, packed });
+      this.here.set(id, { run: { ...run, ...keptBytes(packed, adapter), order }, packed, adapter });
       const [oldest] = this.here.keys();
       if (this.here.size > KEPT_RUNS && oldest !== undefined) this.here.delete(oldest);
     }
@@ -101,6 +103,12 @@ export class KeptRuns {
     return unpackRecord(this.here.get(id)?.packed ?? (await (await this.browserStore()).record(id)));
   }
 
+  /** What a run trained; undefined where none of it is kept. */
+  async adapter(id: string): Promise<AdapterExport | undefined> {
+    const only = this.here.get(id);
+    return only ? only.adapter : (await this.browserStore()).adapter(id);
+  }
+
   async rename(id: string, name: string): Promise<void> {
     await this.guard(async () => {
       const only = this.here.get(id);
@@ -115,7 +123,7 @@ export class KeptRuns {
       const removed: Packed[] = runs.flatMap(({ id }) => this.here.get(id) ?? []);
       if (stored.length > 0) {
         const store = await this.browserStore();
-        for (const run of stored) removed.push({ run, packed: await store.record(run.id) });
+        for (const run of stored) removed.push({ run, packed: await store.record(run.id), adapter: await store.adapter(run.id) });
         await store.remove(stored.map(({ id }) => id));
       }
       for (const { id } of runs) {
@@ -130,9 +138,9 @@ export class KeptRuns {
   async undo(): Promise<void> {
     await this.guard(async () => {
       const { removed } = this;
-      for (const { run, packed } of removed) {
-        if (this.storage) this.here.set(run.id, { run, packed });
-        else await (await this.browserStore()).restore(run, packed);
+      for (const { run, packed, adapter } of removed) {
+        if (this.storage) this.here.set(run.id, { run, packed, adapter });
+        else await (await this.browserStore()).restore(run, packed, adapter);
       }
       this.removed = [];
     });

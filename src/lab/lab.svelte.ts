@@ -15,6 +15,7 @@ import { MiniLmEmbedder } from '../workers/embedder-client.ts';
 import type { MiniLmDevice } from '../workers/minilm-files.ts';
 import { openPolicyEmbedder } from '../workers/policy-embedder.ts';
 import type {
+  AdapterExport,
   Backend,
   DataFile,
   DeviceReport,
@@ -285,8 +286,8 @@ export class Lab {
   }
 
   /** A kept run in the place of the one on show. */
-  reopen({ run: { name, summary }, events }: OpenedRun): void {
-    const run = new RunState(undefined, { kind: 'kept', name, when: summary.ended_at, device: summary.device });
+  reopen({ run: { id, name, summary }, events }: OpenedRun): void {
+    const run = new RunState(undefined, { kind: 'kept', id, name, when: summary.ended_at, device: summary.device });
     run.commit(events);
     this.show(run);
   }
@@ -444,6 +445,17 @@ export class Lab {
     return this.client.exportModel({ ...request, opened: { model: this.modelOf(started), started, adapter } });
   }
 
+  /** Undefined where nothing was trained. */
+  private async trainedAdapter({ sft, ppo }: Config): Promise<AdapterExport | undefined> {
+    if (!sft.enabled && !ppo.enabled) return undefined;
+    const files = await this.client.exportModel({ kind: 'adapter', dtype: 'f16', card: '', fileName: '', measure: false });
+    const fileOf = (name: keyof AdapterExport) => files.find((file) => file.name === name)!.blob!;
+    return {
+      'adapter_config.json': await fileOf('adapter_config.json').text(),
+      'adapter_model.safetensors': new Uint8Array(await fileOf('adapter_model.safetensors').arrayBuffer()),
+    };
+  }
+
   /** A run's settings and questions for trainers outside the tab. */
   async exportCluster({ started, events }: ExportedRun): Promise<ExportedFile[]> {
     const { config } = started;
@@ -512,7 +524,7 @@ export class Lab {
         ...(checkpoint && { resume: checkpoint, changes: [...this.run.changes, ...this.run.pending] }),
       });
       this.status = end;
-      await this.kept.keep(this.run, end);
+      await this.kept.keep(this.run, end, end === 'done' ? await this.trainedAdapter(config) : undefined);
       if (end === 'done' && !this.kept.storage) await this.unfinished.remove(this.run.id);
     } catch (error) {
       if (error instanceof LabError && error.code === WORKER_STOPPED) return;

@@ -21,6 +21,8 @@ export interface RunOrigin {
 export interface Reopened {
   readonly kind: 'kept' | 'file' | 'recording';
   readonly name: string;
+  /** Among the kept runs. */
+  readonly id?: string;
   /** ISO time of its end, or the day alone; a record does not say it. */
   readonly when?: string;
   /** What computed it. */

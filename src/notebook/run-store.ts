@@ -1,16 +1,17 @@
 /**
- * Runs kept in this browser, with their records: IndexedDB through idb. A record is its JSON lines, deflated by the browser's own stream:
- * it is read by nothing but this store. At most `KEPT_RUNS` runs and `KEPT_BYTES` of packed records stay; the oldest go first.
+ * Runs kept in this browser, with their records and what they trained: IndexedDB through idb. A record is its JSON lines, deflated by the browser's own stream:
+ * it is read by nothing but this store. At most `KEPT_RUNS` runs and `KEPT_BYTES` stay; the oldest go first.
  */
-import { type DBSchema, type IDBPDatabase, openDB } from 'idb';
+import { type DBSchema, type IDBPDatabase, type IDBPTransaction, openDB } from 'idb';
 import { InputError } from '../base/errors.ts';
 import { resolveConfig } from '../rft/config.ts';
 import type { Difference } from '../rft/differences.ts';
+import type { AdapterExport } from '../rft/policy.ts';
 import type { RunSummary } from './run-summary.ts';
 import { storageError } from './storage.ts';
 
 export const KEPT_RUNS = 50;
-/** Of all packed records together. */
+/** Of all packed records and adapters together. */
 export const KEPT_BYTES = 64_000_000;
 
 export interface KeptRun {
@@ -21,17 +22,22 @@ export interface KeptRun {
   readonly differs: readonly Difference[];
   /** Counts the runs kept in this browser: the greatest is the latest. */
   readonly order: number;
-  /** Of its packed record. */
+  /** Of its packed record and its adapter. */
   readonly bytes: number;
+  /** Of the adapter that it trained; left out where none is kept. */
+  readonly adapter_bytes?: number;
   readonly summary: RunSummary;
 }
 
-export type NewRun = Omit<KeptRun, 'order' | 'bytes'>;
+export type NewRun = Omit<KeptRun, 'order' | 'bytes' | 'adapter_bytes'>;
 
 interface Tables extends DBSchema {
   runs: { key: string; value: KeptRun };
   records: { key: string; value: { readonly id: string; readonly packed: Uint8Array } };
+  adapters: { key: string; value: { readonly id: string; readonly files: AdapterExport } };
 }
+
+const TABLES = ['runs', 'records', 'adapters'] as const;
 
 const REMEDY =
   'Private windows and embedded pages may keep nothing. Runs stay in this page until it is closed: save the record of one as a file to keep it.';
@@ -42,10 +48,9 @@ export class RunStore {
   /** @throws LabError 'storage' where the browser keeps nothing. */
   static async open(name = 'openrft-runs'): Promise<RunStore> {
     try {
-      const database = await openDB<Tables>(name, 1, {
+      const database = await openDB<Tables>(name, 2, {
         upgrade(db) {
-          db.createObjectStore('runs', { keyPath: 'id' });
-          db.createObjectStore('records', { keyPath: 'id' });
+          for (const table of TABLES) if (!db.objectStoreNames.contains(table)) db.createObjectStore(table, { keyPath: 'id' });
         },
         // Another tab wants to renew or remove the database: it may.
         blocking: (_current, _blocked, event) => (event.target as IDBDatabase).close(),
@@ -86,17 +91,16 @@ export class RunStore {
    * @returns what had to go for it.
    * @throws LabError 'storage' or 'storage-full', and everything stays as it was.
    */
-  async keep(run: NewRun, packed: Uint8Array): Promise<{ run: KeptRun; dropped: KeptRun[] }> {
+  async keep(run: NewRun, packed: Uint8Array, adapter?: AdapterExport): Promise<{ run: KeptRun; dropped: KeptRun[] }> {
     return this.guard('The run could not be kept', async () => {
-      const transaction = this.database.transaction(['runs', 'records'], 'readwrite');
-      const [runs, records] = [transaction.objectStore('runs'), transaction.objectStore('records')];
+      const transaction = this.database.transaction(TABLES, 'readwrite');
+      const runs = transaction.objectStore('runs');
       const others = byOrder(await runs.getAll()).filter(({ id }) => id !== run.id);
-      const kept = { ...run, order: (others[0]?.order ?? 0) + 1, bytes: packed.byteLength };
+      const kept = { ...run, ...keptBytes(packed, adapter), order: (others[0]?.order ?? 0) + 1 };
       const dropped = tooMany([kept, ...others]);
       await Promise.all([
-        runs.put(kept),
-        records.put({ id: run.id, packed }),
-        ...dropped.flatMap(({ id }) => [runs.delete(id), records.delete(id)]),
+        ...put(transaction, kept, packed, adapter),
+        ...dropped.flatMap(({ id }) => TABLES.map((table) => transaction.objectStore(table).delete(id))),
         transaction.done,
       ]);
       return { run: kept, dropped };
@@ -104,14 +108,10 @@ export class RunStore {
   }
 
   /** Puts a removed run back where it was. */
-  async restore(run: KeptRun, packed: Uint8Array): Promise<void> {
+  async restore(run: KeptRun, packed: Uint8Array, adapter?: AdapterExport): Promise<void> {
     await this.guard('The run could not be put back', async () => {
-      const transaction = this.database.transaction(['runs', 'records'], 'readwrite');
-      await Promise.all([
-        transaction.objectStore('runs').put(run),
-        transaction.objectStore('records').put({ id: run.id, packed }),
-        transaction.done,
-      ]);
+      const transaction = this.database.transaction(TABLES, 'readwrite');
+      await Promise.all([...put(transaction, run, packed, adapter), transaction.done]);
     });
   }
 
@@ -130,11 +130,15 @@ export class RunStore {
     return found.packed;
   }
 
+  /** What a run trained; undefined where none of it is kept. */
+  async adapter(id: string): Promise<AdapterExport | undefined> {
+    return this.guard('The adapter of the run can’t be read', async () => (await this.database.get('adapters', id))?.files);
+  }
+
   async remove(ids: readonly string[]): Promise<void> {
     await this.guard('The run could not be deleted', async () => {
-      const transaction = this.database.transaction(['runs', 'records'], 'readwrite');
-      const [runs, records] = [transaction.objectStore('runs'), transaction.objectStore('records')];
-      await Promise.all([...ids.flatMap((id) => [runs.delete(id), records.delete(id)]), transaction.done]);
+      const transaction = this.database.transaction(TABLES, 'readwrite');
+      await Promise.all([...ids.flatMap((id) => TABLES.map((table) => transaction.objectStore(table).delete(id))), transaction.done]);
     });
   }
 
@@ -146,6 +150,25 @@ export class RunStore {
     }
   }
 }
+
+/** As it stands in the list. */
+export function keptBytes(packed: Uint8Array, adapter: AdapterExport | undefined): Pick<KeptRun, 'bytes' | 'adapter_bytes'> {
+  if (!adapter) return { bytes: packed.byteLength };
+  const adapter_bytes = adapter['adapter_model.safetensors'].byteLength + adapter['adapter_config.json'].length;
+  return { bytes: packed.byteLength + adapter_bytes, adapter_bytes };
+}
+
+/** The requests that write a run, in place of an earlier state of it. */
+const put = (
+  transaction: IDBPTransaction<Tables, typeof TABLES, 'readwrite'>,
+  run: KeptRun,
+  packed: Uint8Array,
+  files: AdapterExport | undefined,
+): Promise<unknown>[] => [
+  transaction.objectStore('runs').put(run),
+  transaction.objectStore('records').put({ id: run.id, packed }),
+  files ? transaction.objectStore('adapters').put({ id: run.id, files }) : transaction.objectStore('adapters').delete(run.id),
+];
 
 function withWholeConfig(run: KeptRun): KeptRun | undefined {
   try {

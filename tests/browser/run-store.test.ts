@@ -73,6 +73,19 @@ test('what was deleted comes back where it was', async () => {
   expect(await store.record('b')).toEqual(some);
 });
 
+test('what a run trained is kept with it, counts among its bytes, and comes back with it', async () => {
+  const adapter = { 'adapter_config.json': '{}', 'adapter_model.safetensors': Uint8Array.of(1, 2, 3) };
+  const { run: kept } = await store.keep(run('a'), some, adapter);
+  expect(kept).toMatchObject({ bytes: 15, adapter_bytes: 5 });
+  expect(await store.adapter('a')).toEqual(adapter);
+  await store.remove(['a']);
+  expect(await store.adapter('a')).toBeUndefined();
+  await store.restore(kept, some, adapter);
+  expect(await store.adapter('a')).toEqual(adapter);
+  await store.keep(run('a'), some); // Another state of it, without.
+  expect(await store.adapter('a')).toBeUndefined();
+});
+
 test('a run of an older lab has the settings that it lacked, and one of a stranger lab is counted and kept', async () => {
   const { summary, ...rest } = run('old');
   const { loop: _, ...older } = summary.config;

@@ -32,7 +32,7 @@ interface Order {
   readonly dtype: ExportDtype;
   readonly withModels: boolean;
   readonly opened: ForeignRun | undefined;
-  readonly source: ExportedRun | undefined;
+  readonly source: ForeignRun | undefined;
   readonly hasWeights: boolean;
 }
 
@@ -53,7 +53,7 @@ class ExportDesk {
   shape = $state<SftShape>('messages');
   dtype = $state<ExportDtype>('f16');
   withModels = $state<boolean>(true);
-  private own = $state.raw<{ readonly run: ExportedRun; readonly trained: boolean } | undefined>();
+  private own = $state.raw<{ readonly run: ForeignRun; readonly trained: boolean } | undefined>();
   /** In place of the run on the page. */
   opened = $state.raw<ForeignRun | undefined>();
   prepared = $state.raw<Prepared | undefined>();
@@ -64,8 +64,8 @@ class ExportDesk {
 
   constructor(private readonly lab: Lab) {}
 
-  readonly source = $derived.by<ExportedRun | undefined>(() => this.opened ?? this.own?.run);
-  readonly hasWeights = $derived.by(() => (this.opened ? this.opened.adapter !== undefined : (this.own?.trained ?? false)));
+  readonly source = $derived.by<ForeignRun | undefined>(() => this.opened ?? this.own?.run);
+  readonly hasWeights = $derived.by(() => (!this.opened && this.own?.trained === true) || this.source?.adapter !== undefined);
 
   /** All choices together. */
   readonly order = $derived.by<Order>(() => {
@@ -94,6 +94,17 @@ class ExportDesk {
             },
           }
         : undefined;
+    if (this.own && reopened?.id !== undefined) void this.takeKept(this.own.run, reopened.id);
+  }
+
+  /** A run of an earlier day has its weights in the browser. */
+  private async takeKept(run: ForeignRun, id: string): Promise<void> {
+    try {
+      const adapter = await this.lab.kept.adapter(id);
+      if (adapter && this.own?.run === run) this.own = { trained: false, run: { ...run, adapter } };
+    } catch (error) {
+      this.problem = errorRecord(error);
+    }
   }
 
   /** Finds out what an order comes to, without computing weights. */
@@ -156,7 +167,7 @@ class ExportDesk {
     this.opened = undefined;
   }
 
-  private async make(order: Order, run: ExportedRun, measure: boolean): Promise<Prepared> {
+  private async make(order: Order, run: ForeignRun, measure: boolean): Promise<Prepared> {
     const { kind } = order;
     if (kind === 'zip') return this.makeAll(order, run, measure);
     if (kind === 'cluster') {
@@ -172,7 +183,7 @@ class ExportDesk {
     return { name, size: sizeOf(files), files };
   }
 
-  private async makeAll(order: Order, source: ExportedRun, measure: boolean): Promise<Prepared> {
+  private async makeAll(order: Order, source: ForeignRun, measure: boolean): Promise<Prepared> {
     const models: ModelPart[] = [];
     let run = source;
     for (const kind of order.withModels ? (['adapter', 'merged', 'gguf'] as const) : (['adapter'] as const)) {
@@ -192,7 +203,7 @@ class ExportDesk {
   private async modelFiles(
     kind: ModelKind,
     { opened, hasWeights, dtype }: Order,
-    run: ExportedRun,
+    run: ForeignRun,
     measure: boolean,
   ): Promise<ExportFile[]> {
     if (!hasWeights) {
@@ -202,7 +213,7 @@ class ExportDesk {
       );
     }
     const request = { kind, measure, dtype, card: await modelCard(run), fileName: `${runStem(run)}.${dtype}` };
-    const files = await this.lab.exportModel(request, opened);
+    const files = await this.lab.exportModel(request, run);
     return filesOf(files);
   }
 }
