@@ -42,6 +42,21 @@ export class DownloadStore {
     if (!written) this.memory.set(address, part);
   }
 
+  /** Bytes that are kept, by path and hash with a space between. */
+  async sizes(): Promise<ReadonlyMap<string, number>> {
+    const sizes = new Map<string, number>();
+    const add = (address: string, bytes: number) => {
+      const { pathname, searchParams } = new URL(address);
+      const key = `${pathname} ${searchParams.get('sha256')}`;
+      sizes.set(key, (sizes.get(key) ?? 0) + bytes);
+    };
+    await this.attempt(async (cache) => {
+      for (const request of await cache.keys()) add(request.url, (await (await cache.match(request))?.blob())?.size ?? 0);
+    });
+    for (const [address, { blob }] of this.memory) add(address, blob.size);
+    return sizes;
+  }
+
   /** All parts of that version of the file. */
   delete({ url, sha256 }: PartKey): Promise<void> {
     return this.deleteWhere(url, (other) => other === sha256);

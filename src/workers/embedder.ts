@@ -1,8 +1,4 @@
 /** The embedder worker's side of its protocol: fetches all-MiniLM-L6-v2 and the runtime when first asked, and runs it. */
-import asyncifyFactory from 'onnxruntime-web/ort-wasm-simd-threaded.asyncify.mjs?url';
-import asyncifyWasm from 'onnxruntime-web/ort-wasm-simd-threaded.asyncify.wasm?url';
-import factory from 'onnxruntime-web/ort-wasm-simd-threaded.mjs?url';
-import wasm from 'onnxruntime-web/ort-wasm-simd-threaded.wasm?url';
 import { transfer } from 'comlink';
 import { LabError } from '../base/errors.ts';
 import { type Answer, answer } from './answer.ts';
@@ -11,6 +7,7 @@ import { DownloadStore } from './download-store.ts';
 import { MiniLm } from './minilm.ts';
 import { MINILM_FILES, MINILM_NAME, type MiniLmDevice, RUNTIME_FILES, minilmBytes } from './minilm-files.ts';
 import type { LoadingMessage } from './protocol.ts';
+import { RUNTIMES } from './runtimes.ts';
 
 export interface EmbedderRequest {
   readonly device: MiniLmDevice;
@@ -24,14 +21,6 @@ export interface EmbedderApi {
   load(request: EmbedderRequest): Promise<Answer<true>>;
   embed(texts: readonly string[]): Promise<Answer<Float32Array[]>>;
 }
-
-const RUNTIMES: Readonly<Record<MiniLmDevice, { factory: string; wasm: string }>> = {
-  wasm: { factory, wasm },
-  webgpu: { factory: asyncifyFactory, wasm: asyncifyWasm },
-};
-
-/** Addresses of assets are relative to this module, or to the server's root. */
-const absolute = (url: string) => new URL(url, import.meta.url);
 
 export class EmbedderService implements EmbedderApi {
   private port: MessagePort | undefined;
@@ -55,8 +44,8 @@ export class EmbedderService implements EmbedderApi {
       };
       const files = new Map<string, Uint8Array<ArrayBuffer>>();
       for (const file of MINILM_FILES) files.set(file.path, await bytesOf(file, new URL(`models/${MINILM_NAME}/${file.path}`, base)));
-      const binary = await bytesOf(RUNTIME_FILES[device], absolute(runtime.wasm));
-      this.model = await MiniLm.open({ files, wasm: binary, factory: absolute(runtime.factory).href, device });
+      const binary = await bytesOf(RUNTIME_FILES[device], runtime.wasm);
+      this.model = await MiniLm.open({ files, wasm: binary, factory: runtime.factory.href, device });
       return true as const;
     });
   }

@@ -1,6 +1,8 @@
 /** A page that goes away in the middle of a run, and what the reader finds when it is back. */
+import { readFileSync } from 'node:fs';
 import type { Page } from 'playwright';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { openAdapter } from '../../src/export/open-adapter.ts';
 import { look } from './axe.ts';
 import { Site } from './site.ts';
 
@@ -46,6 +48,16 @@ test('a run that a reload interrupted is offered again, goes on after its last u
   await page.getByRole('button', { name: 'Run the experiment' }).waitFor();
   await page.waitForTimeout(500); // As long as the card took before.
   expect(await card.count()).toBe(0);
+
+  // What it trained is here on another day, though no model is loaded.
+  await page.getByRole('link', { name: 'Compare' }).click();
+  await page.getByRole('button', { name: /^Show Smoke run/ }).click();
+  await page.getByRole('button', { name: 'Export …' }).first().click();
+  const dialog = page.getByRole('dialog', { name: 'Export' });
+  await dialog.getByRole('radio', { name: /^Adapter/ }).check();
+  const [download] = await Promise.all([page.waitForEvent('download'), dialog.getByRole('button', { name: 'Download' }).click()]);
+  const adapter = openAdapter([{ name: 'adapter.zip', bytes: Uint8Array.from(readFileSync(await download.path())) }]);
+  expect(adapter['adapter_model.safetensors'].length).toBeGreaterThan(1000);
   expect({ complaints, strangers }).toEqual({ complaints: [], strangers: [] });
   await page.context().close();
 }, 120_000);

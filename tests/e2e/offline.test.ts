@@ -1,6 +1,7 @@
 /** The built lab without a network: what a reader has after one visit. */
 import type { Page } from 'playwright';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { look } from './axe.ts';
 import { Site } from './site.ts';
 
 /** Little else than opening pico and answering two questions. */
@@ -39,6 +40,31 @@ test('after one visit and one run, the lab opens and runs with the network off',
   expect({ complaints, strangers }).toEqual({ complaints: [], strangers: [] });
   await page.context().close();
 });
+
+test('a model that was made available and never used runs with the network off; what is kept is listed and can be deleted', async () => {
+  const { page, complaints, strangers } = await site.visit(`${SHORT}#/settings`);
+  page.setDefaultTimeout(60_000);
+  await page.evaluate(() => navigator.serviceWorker.ready);
+  const pico = page.getByRole('row').filter({ has: page.getByRole('rowheader', { name: /^pico/ }) }); // prettier-ignore
+  await page.getByRole('button', { name: 'Make available offline: pico' }).click();
+  await pico.getByText('all of it').waitFor();
+  await page.context().setOffline(true);
+  await page.reload();
+  await pico.getByText('all of it').waitFor();
+  await page.getByRole('region', { name: 'Run' }).getByRole('button', { name: 'Run', exact: true }).click();
+  await page.locator('.bar .title').filter({ hasText: /^Finished$/ }).waitFor(); // prettier-ignore
+  await page.reload();
+  await page.getByRole('button', { name: /^Delete run Smoke run/ }).waitFor();
+  expect(await look(page, 'storage')).toEqual([]);
+  await page.getByRole('button', { name: /^Delete run Smoke run/ }).click();
+  await page.getByText('1 run deleted').waitFor();
+  await page.getByRole('button', { name: 'Undo' }).click();
+  await page.getByRole('button', { name: /^Delete run Smoke run/ }).waitFor();
+  await page.getByRole('button', { name: 'Delete the files of pico' }).click();
+  await page.getByRole('button', { name: 'Make available offline: pico' }).waitFor();
+  expect({ complaints, strangers }).toEqual({ complaints: [], strangers: [] });
+  await page.context().close();
+}, 120_000);
 
 test('the lab can be installed, and its manifest and icons are there', async () => {
   const { page, complaints } = await site.visit();
