@@ -1,0 +1,74 @@
+/**
+ * What the page's own thread has to do while a run trains: the CPU time of its longest tasks, by the browser's own trace, and frames per second.
+ *
+ *     npm run build && node bench/page.mjs [notebook=smoke&ppo.updates=4] [place]
+ *
+ * Prints JSON. `place` is where the reader looks meanwhile, e.g. ppo. CPU time, not wall-clock time: a busy machine doesn't change it.
+ */
+import { readFileSync } from 'node:fs';
+import { chromium } from 'playwright';
+import { serve } from '../scripts/serve.mjs';
+import { BROWSER_FLAGS, findBrowser } from '../scripts/system/browser.mjs';
+
+const [settings = 'notebook=smoke&ppo.updates=4&ppo.samples_per_question=2&evaluation.limit=20', place = 'ppo'] = process.argv.slice(2);
+const TRACE = '.cache/page-trace.json';
+
+const executablePath = await findBrowser();
+if (!executablePath) throw new Error('There is no browser: run `npm run test:e2e`, which installs one.');
+const server = await serve('dist');
+const browser = await chromium.launch({ executablePath, args: BROWSER_FLAGS });
+try {
+  const page = await browser.newPage();
+  page.setDefaultTimeout(600_000);
+  await page.goto(`${server.url}?${settings}#/${place}`);
+  await page.locator('main .loading').waitFor({ state: 'detached' });
+  await browser.startTracing(page, { path: TRACE, categories: ['toplevel', 'cc', 'benchmark', 'blink.user_timing', 'devtools.timeline'] });
+  const frames = page.evaluate(() => {
+    const seen = { count: 0, longest: 0, begun: performance.now(), last: performance.now(), over: false };
+    Object.assign(globalThis, { seen });
+    const tick = (now) => {
+      seen.count += 1;
+      seen.longest = Math.max(seen.longest, now - seen.last);
+      seen.last = now;
+      if (!seen.over) requestAnimationFrame(tick);
+    };
+    requestAnimationFrame(tick);
+  });
+  await frames;
+  await page.locator('.bar').getByRole('button', { name: 'Run', exact: true }).click();
+  await page
+    .locator('.bar .title')
+    .filter({ hasText: /^Finished$/ })
+    .waitFor();
+  const { count, longest, begun, last } = await page.evaluate(() => ({ ...globalThis.seen }));
+  await browser.stopTracing();
+  const { traceEvents: events } = JSON.parse(readFileSync(TRACE, 'utf8'));
+  const main = events.find((event) => event.name === 'CrRendererMain' || event.args?.name === 'CrRendererMain');
+  const tasks = events
+    .filter(({ name, pid, tid, ph }) => ph === 'X' && pid === main.pid && tid === main.tid && /RunTask/.test(name))
+    .map(({ tdur = 0, dur }) => ({ cpu: tdur / 1000, wall: dur / 1000 }))
+    .sort((a, b) => b.cpu - a.cpu);
+  const seconds = (last - begun) / 1000;
+  const round = (value) => Math.round(value * 10) / 10;
+  console.log(
+    JSON.stringify(
+      {
+        settings,
+        place,
+        browser: browser.version(),
+        seconds: round(seconds),
+        frames_per_second: round(count / seconds),
+        longest_frame_ms: round(longest),
+        tasks: tasks.length,
+        longest_tasks_cpu_ms: tasks.slice(0, 8).map(({ cpu }) => round(cpu)),
+        tasks_above_50_ms: tasks.filter(({ cpu }) => cpu > 50).length,
+        main_thread_share: round((100 * tasks.reduce((sum, { cpu }) => sum + cpu, 0)) / (seconds * 1000)) / 100,
+      },
+      undefined,
+      1,
+    ),
+  );
+} finally {
+  await browser.close();
+  await server.close();
+}
