@@ -53,6 +53,7 @@ test('from place to place, a switch, the palette, the theme and the shortcuts, w
   await page.keyboard.press('Enter');
   await state.getByText('not run').waitFor();
   await page.keyboard.press('Control+k');
+  await field.waitFor();
   await page.keyboard.type('nothing of this name');
   await page.getByText('Nothing is called that.').waitFor();
   await page.keyboard.press('Escape');
