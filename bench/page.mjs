@@ -23,33 +23,35 @@ try {
   await page.goto(`${server.url}?${settings}#/${place}`);
   await page.locator('main .loading').waitFor({ state: 'detached' });
   await browser.startTracing(page, { path: TRACE, categories: ['toplevel', 'cc', 'benchmark', 'blink.user_timing', 'devtools.timeline'] });
-  const frames = page.evaluate(() => {
-    const seen = { count: 0, longest: 0, begun: performance.now(), last: performance.now(), over: false };
-    Object.assign(globalThis, { seen });
+  const frames = await page.evaluateHandle(() => {
+    const seen = { count: 0, longest: 0, begun: performance.now(), last: performance.now() };
+    /** @param {number} now */
     const tick = (now) => {
       seen.count += 1;
       seen.longest = Math.max(seen.longest, now - seen.last);
       seen.last = now;
-      if (!seen.over) requestAnimationFrame(tick);
+      requestAnimationFrame(tick);
     };
     requestAnimationFrame(tick);
+    return seen;
   });
-  await frames;
   await page.locator('.bar').getByRole('button', { name: 'Run', exact: true }).click();
   await page
     .locator('.bar .title')
     .filter({ hasText: /^Finished$/ })
     .waitFor();
-  const { count, longest, begun, last } = await page.evaluate(() => ({ ...globalThis.seen }));
+  const { count, longest, begun, last } = await frames.jsonValue();
   await browser.stopTracing();
+  /** @type {{ traceEvents: { name: string, pid: number, tid: number, ph: string, dur: number, tdur?: number, args?: { name?: string } }[] }} */
   const { traceEvents: events } = JSON.parse(readFileSync(TRACE, 'utf8'));
-  const main = events.find((event) => event.name === 'CrRendererMain' || event.args?.name === 'CrRendererMain');
+  const main = events.find(({ args }) => args?.name === 'CrRendererMain');
+  if (!main) throw new Error(`${TRACE} names no main thread.`);
   const tasks = events
     .filter(({ name, pid, tid, ph }) => ph === 'X' && pid === main.pid && tid === main.tid && /RunTask/.test(name))
     .map(({ tdur = 0, dur }) => ({ cpu: tdur / 1000, wall: dur / 1000 }))
     .sort((a, b) => b.cpu - a.cpu);
   const seconds = (last - begun) / 1000;
-  const round = (value) => Math.round(value * 10) / 10;
+  const round = (/** @type {number} */ value) => Math.round(value * 10) / 10;
   console.log(
     JSON.stringify(
       {
