@@ -4,16 +4,15 @@
  * base64url(SHA-256) of its bytes, so that a link that was cut or changed on its way says so. It ends in a letter, because chats drop
  * punctuation from the end of links. In the fragment, it is sent to no server.
  */
-import { Inflate, deflateSync } from 'fflate';
+import { deflateSync } from 'fflate';
 import { InputError, type LabError } from '../base/errors.ts';
+import { inflate } from './inflate.ts';
 import { NOTEBOOK_VERSION } from './migrations.ts';
 import { type Notebook, notebookText, readNotebook } from './schema.ts';
 
 export const LINK_LIMITS = {
   /** Characters of a link that is read. */
   text: 256 * 1024,
-  /** Compressed bytes that are inflated at a time: deflate makes at most 1032 of each, so a slice is at most a megabyte. */
-  slice: 1024,
   /** Bytes of JSON. */
   bytes: 2 * 1024 * 1024,
   /** Characters of a link that is made. */
@@ -69,7 +68,7 @@ export async function decodeLink(text: string): Promise<DecodedLink> {
   const bytes = fromBase64url(payload);
   if ((await checkOf(bytes)) !== check) throw bad('The link was changed on its way: its checksum doesn’t fit what arrived.');
   const plain = unpacked(codec, bytes);
-  return { notebook: readNotebook(plain.text, 'The link'), characters: text.length, bytes: plain.bytes };
+  return { notebook: readNotebook(utf8(plain), 'The link'), characters: text.length, bytes: plain.length };
 }
 
 interface Parts {
@@ -87,11 +86,18 @@ function split(text: string): Parts {
   }
   const body = unescaped(text).replace(/\s+/g, '');
   const at = body.lastIndexOf(ROUTE);
-  const rest = (at < 0 ? body : body.slice(at + ROUTE.length)).replace(/^<|[)\]}>.,;:!?'"*]+$/g, '');
+  const rest = trimmed(at < 0 ? body : body.slice(at + ROUTE.length));
   const match = /^(\d{1,4})([a-z])\.(\d{1,7})\.([\w-]*)(?:\.(?:([\w-]{6})z)?)?(.*)$/.exec(rest);
   if (!match) throw bad('This is no link of a notebook: its form is 3d.length.payload.check.');
   const [, version, codec, length, payload, check, more] = match;
   return { version: Number(version), codec: codec!, length: Number(length), payload: payload!, check: more === '' ? check : undefined };
+}
+
+/** Without what a chat or a mail put around it. By hand: a regular expression would begin anew at each of many brackets. */
+function trimmed(text: string): string {
+  let end = text.length;
+  while (end > 0 && `)]}>.,;:!?'"*`.includes(text[end - 1]!)) end--;
+  return text.slice(text.startsWith('<') ? 1 : 0, end);
 }
 
 /** Without percent-encoding, which some programs put on once and some twice. */
@@ -107,18 +113,12 @@ function unescaped(text: string): string {
   return out;
 }
 
-interface Unpacked {
-  readonly text: string;
-  /** Of the text. */
-  readonly bytes: number;
-}
-
-function unpacked(codec: string, bytes: Uint8Array): Unpacked {
+function unpacked(codec: string, bytes: Uint8Array): Uint8Array {
   switch (codec) {
     case 'd':
       return inflated(bytes);
     case 'j':
-      return { text: utf8(() => new TextDecoder('utf-8', { fatal: true }).decode(bytes)), bytes: bytes.length };
+      return bytes;
     default:
       throw bad(
         `The link is packed in a way that this lab doesn’t know (${codec}; it knows d and j).`,
@@ -127,37 +127,23 @@ function unpacked(codec: string, bytes: Uint8Array): Unpacked {
   }
 }
 
-/** At most LINK_LIMITS.bytes; whatever would be longer is given up within one slice. */
-function inflated(packed: Uint8Array): Unpacked {
-  const decoder = new TextDecoder('utf-8', { fatal: true });
-  let text = '';
-  let bytes = 0;
-  let parts: Uint8Array[] = [];
-  const stream = new Inflate((part) => parts.push(part));
-  for (let start = 0; start === 0 || start < packed.length; start += LINK_LIMITS.slice) {
-    const end = start + LINK_LIMITS.slice;
-    try {
-      stream.push(packed.subarray(start, end), end >= packed.length);
-    } catch (cause) {
-      throw new InputError(`The link can’t be unpacked: ${(cause as Error).message}.`, ASK_AGAIN, { cause });
-    }
-    bytes += parts.reduce((sum, part) => sum + part.length, 0);
-    if (bytes > LINK_LIMITS.bytes) {
-      throw bad(
-        `The link unpacks to more than ${LINK_LIMITS.bytes} bytes, which no notebook in a link does.`,
-        'Don’t open it; ask for the notebook as a file.',
-      );
-    }
-    for (const part of parts) text += utf8(() => decoder.decode(part, { stream: true }));
-    parts = [];
+function inflated(packed: Uint8Array): Uint8Array {
+  let plain: Uint8Array | undefined;
+  try {
+    plain = inflate(packed, LINK_LIMITS.bytes);
+  } catch (cause) {
+    throw new InputError(`The link can’t be unpacked: ${(cause as Error).message}.`, ASK_AGAIN, { cause });
   }
-  text += utf8(() => decoder.decode());
-  return { text, bytes };
+  if (plain) return plain;
+  throw bad(
+    `The link unpacks to more than ${LINK_LIMITS.bytes} bytes, which no notebook in a link does.`,
+    'Don’t open it; ask for the notebook as a file.',
+  );
 }
 
-function utf8(decode: () => string): string {
+function utf8(bytes: Uint8Array): string {
   try {
-    return decode();
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch (cause) {
     throw new InputError('The link holds bytes that are no text.', ASK_AGAIN, { cause });
   }
