@@ -122,6 +122,8 @@ export class Lab {
   constructor(
     readonly base: string,
     query: URLSearchParams,
+    /** What the reader allows, in bytes, as it stands when a model is loaded. */
+    private readonly limits: { readonly memoryCap: number | undefined },
   ) {
     this.models = new Models(base, (picked) => this.describeModel(picked));
     void this.guard(() => this.readQuery(query));
@@ -403,10 +405,11 @@ export class Lab {
   /** The model that a run would take. */
   private async runsModel(): Promise<ModelRequest> {
     const { model } = this.config ?? (await this.notebookArrived());
-    const { base, files } = this;
-    return this.device.status === 'missing'
-      ? { name: CPU_MODEL, backend: 'cpu', base }
-      : { name: model, backend: this.backend, base, ...(files && { files }) };
+    return this.device.status === 'missing' ? this.request(CPU_MODEL, undefined, 'cpu') : this.request(model, this.files);
+  }
+
+  private request(name: string, files: readonly File[] | undefined, backend = this.backend): ModelRequest {
+    return { name, backend, base: this.base, memoryCap: this.limits.memoryCap, ...(files && { files }) };
   }
 
   /** The questions that a run would train on. */
@@ -467,7 +470,7 @@ export class Lab {
   private modelOf({ config: { model: name } }: RunStartedEvent): ModelRequest {
     const { own } = this.models;
     const files = own?.name === name ? own.files : undefined;
-    return { name, backend: this.backend, base: this.base, ...(files && { files }) };
+    return this.request(name, files);
   }
 
   /** Whether the tokens of the first rows are to be heard of while they are drawn. */
@@ -543,12 +546,7 @@ export class Lab {
     this.loading = undefined;
     this.meter = new ProgressMeter();
     this.policy = undefined;
-    this.policy = await this.client.loadModel({
-      name: config.model,
-      backend: this.backend,
-      base: this.base,
-      ...(files && { files }),
-    });
+    this.policy = await this.client.loadModel(this.request(config.model, files));
     this.loadedFiles = files;
   }
 

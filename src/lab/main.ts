@@ -6,7 +6,7 @@ import { NotebookDesk } from './notebook/desk.svelte.ts';
 import { Shell } from './shell/shell.svelte.ts';
 
 const shell = new Shell(location.href);
-const lab = new Lab(new URL(import.meta.env.BASE_URL, document.baseURI).href, new URL(shell.whole).searchParams);
+const lab = new Lab(new URL(import.meta.env.BASE_URL, document.baseURI).href, new URL(shell.whole).searchParams, shell.preferences);
 const desk = new NotebookDesk(lab);
 void desk.openAddress(location.hash);
 addEventListener('hashchange', () => {

@@ -35,6 +35,8 @@ export interface ModelRequest {
   readonly base: string;
   /** Of a model of the reader's own. */
   readonly files?: readonly File[];
+  /** Bytes that the model and its training may take on the GPU; none where it is left out. */
+  readonly memoryCap?: number | undefined;
 }
 
 /** A model of the reader's own, looked at before it is loaded for a run of these settings. */

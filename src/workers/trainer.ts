@@ -354,7 +354,8 @@ export class Trainer implements TrainerApi {
   private async openPolicy(model: LoadedModel | undefined, options: EngineOptions = {}): Promise<Policy> {
     if (!model) throw new LabError('no-model', 'No model is loaded.', 'Load a model first.');
     const { request, folder } = model;
-    const policy = await openPolicy(request.name, folder, { ...options, backend: request.backend, gpu: this.tap.gpu });
+    const { name, backend, memoryCap } = request;
+    const policy = await openPolicy(name, folder, { ...options, backend, memoryCap, gpu: this.tap.gpu });
     this.listenTo(policy);
     return policy;
   }
@@ -410,6 +411,6 @@ async function collected(parts: AsyncIterable<Bytes>): Promise<Bytes[]> {
 
 const takenByRun = () => new LabError('busy', 'The model is taken by a run.', 'Wait until the run has ended, or stop it.');
 
-/** The same key is the same model on the same backend. */
-const keyOf = ({ name, backend, files }: ModelRequest): string =>
-  JSON.stringify([name, backend, files?.map((file) => [file.name, file.size, file.lastModified])]);
+/** The same key is the same model on the same backend, with as much memory. */
+const keyOf = ({ name, backend, files, memoryCap }: ModelRequest): string =>
+  JSON.stringify([name, backend, memoryCap, files?.map((file) => [file.name, file.size, file.lastModified])]);

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { look } from './axe.ts';
-import { Site } from './site.ts';
+import { Site, go } from './site.ts';
 
 let site: Site;
 beforeAll(async () => {
@@ -37,5 +37,22 @@ test('an address with an unknown setting says so, and the page works on', async 
   await page.getByText('There is no setting ppo.no_such_setting.').waitFor();
   await page.getByRole('button', { name: 'Dismiss' }).click();
   await page.getByRole('list').getByText('40 updates of 64 rollouts').waitFor();
+  expect(complaints).toEqual([]);
+});
+
+test('a cap on memory is kept, and a model is loaded within it', async () => {
+  const { page, complaints } = await site.visit('?notebook=smoke#/settings');
+  const cap = page.getByLabel('Most memory of the graphics card');
+  await cap.selectOption('128 MiB');
+  await page.reload();
+  expect(await cap.inputValue()).toBe('128');
+  await go(page, 'Data');
+  await page
+    .locator('summary')
+    .filter({ has: page.getByRole('heading', { name: 'Model', exact: true }) })
+    .click();
+  await page.getByRole('button', { name: 'Load now' }).click();
+  await go(page, 'Settings');
+  await page.getByText(/Kernels in use: matmul/).waitFor();
   expect(complaints).toEqual([]);
 });

@@ -4,12 +4,15 @@ import * as v from 'valibot';
 const KEY = 'openrft.preferences';
 
 export const THEMES = { system: 'As the system', light: 'Light', dark: 'Dark' } as const;
+/** Most memory on the GPU, in binary megabytes; 0 is no cap. */
+export const MEMORY_CAPS = [0, 128, 256, 512, 1024, 2048, 4096] as const;
 export const MOTIONS = { system: 'As the system', less: 'Less' } as const;
 
 const schema = v.object({
   theme: v.fallback(v.picklist(Object.keys(THEMES) as (keyof typeof THEMES)[]), 'system'),
   motion: v.fallback(v.picklist(Object.keys(MOTIONS) as (keyof typeof MOTIONS)[]), 'system'),
   shortcuts: v.fallback(v.boolean(), true),
+  memory_cap: v.fallback(v.picklist(MEMORY_CAPS), 0),
 });
 type Kept = v.InferOutput<typeof schema>;
 
@@ -29,6 +32,9 @@ export class Preferences {
   readonly theme = $derived.by(() => this.kept.theme);
   readonly motion = $derived.by(() => this.kept.motion);
   readonly shortcuts = $derived.by(() => this.kept.shortcuts);
+  readonly memory_cap = $derived.by(() => this.kept.memory_cap);
+  /** In bytes. */
+  readonly memoryCap = $derived(this.memory_cap === 0 ? undefined : this.memory_cap * 2 ** 20);
 
   set(changes: Partial<Kept>): void {
     this.kept = { ...this.kept, ...changes };
