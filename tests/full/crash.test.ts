@@ -1,4 +1,7 @@
-/** A run whose tab is closed and whose browser is killed, in a profile that lives on: it ends with the bytes of an undisturbed one. */
+/**
+ * Runs whose worker ends, whose tab is closed and whose browser is killed, at points drawn from a seed and in a profile that lives on, and one
+ * whose disk is full: each ends with the bytes of an undisturbed one.
+ */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,13 +9,15 @@ import { type BrowserContext, type Page, chromium } from 'playwright';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { serve } from '../../scripts/serve.mjs';
 import { BROWSER_FLAGS, findBrowser } from '../../scripts/system/browser.mjs';
+import { Seed } from '../../src/base/random.ts';
 import { openAdapter } from '../../src/export/open-adapter.ts';
 
+const UPDATES = 8;
 const SHORT = `?${new URLSearchParams({
   notebook: 'smoke',
   'data.train_questions': '4',
   'sft.enabled': 'false',
-  'ppo.updates': '6',
+  'ppo.updates': String(UPDATES),
   'ppo.minibatches': '1',
   'ppo.questions_per_update': '2',
   'ppo.samples_per_question': '2',
@@ -23,13 +28,16 @@ const SHORT = `?${new URLSearchParams({
 }).toString()}`;
 
 let server: { url: string; close(): Promise<void> };
+/** Of the undisturbed run. */
+let expected: Uint8Array;
 const folders: string[] = [];
 beforeAll(async () => {
   server = await serve('dist');
 });
 afterAll(async () => {
   await server.close();
-  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+  // The children of a killed browser may write for a moment longer.
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
 });
 
 function newProfile(): string {
@@ -51,13 +59,18 @@ async function visit(context: BrowserContext): Promise<Page> {
   return page;
 }
 
-const reaches = (page: Page, update: number) => page.getByRole('region', { name: 'Run' }).getByText(`${update}/6 updates`).waitFor(); // prettier-ignore
+const begin = (page: Page) => page.getByRole('button', { name: 'Run the experiment' }).click();
 const finished = (page: Page) => page.locator('.bar .title').filter({ hasText: /^Finished$/ }).waitFor(); // prettier-ignore
+
+const updates = (page: Page, from: number) =>
+  page.getByRole('region', { name: 'Run' }).getByText(new RegExp(`[${from}-${UPDATES}]/${UPDATES} updates`)); // prettier-ignore
+const reaches = (page: Page, update: number) => updates(page, update).waitFor();
+const reached = async (page: Page) => Number(/(\d)\/\d updates/.exec((await updates(page, 0).textContent()) ?? '')?.[1]);
 
 /** With all but the last update. */
 async function goOn(page: Page, update: number): Promise<void> {
   const card = page.getByTestId('interrupted');
-  const step = /after update (\d) of 6/.exec((await card.getByRole('heading').textContent()) ?? '')?.[1];
+  const step = /after update (\d) of/.exec((await card.getByRole('heading').textContent()) ?? '')?.[1];
   expect(Number(step)).toBeGreaterThanOrEqual(update - 1);
   await card.getByRole('button', { name: 'Go on' }).click();
 }
@@ -80,26 +93,70 @@ async function kill(context: BrowserContext): Promise<void> {
   await closed;
 }
 
-test('a run whose tab and then whose browser dies ends with the adapter of an undisturbed one', async () => {
-  const undisturbed = await open(newProfile());
-  await undisturbed.page.getByRole('button', { name: 'Run the experiment' }).click();
-  await finished(undisturbed.page);
-  const expected = await adapter(undisturbed.page);
-  await undisturbed.context.close();
+/** How a run breaks off; gives the page where the reader finds it again. */
+const BREAKS: Readonly<Record<string, (page: Page, profile: string) => Promise<Page>>> = {
+  worker: async (page) => {
+    const trainer = page.workers().find((worker) => worker.url().includes('trainer'))!;
+    const ended = trainer.waitForEvent('close');
+    await trainer.evaluate(() => self.close());
+    await ended;
+    await page.reload();
+    return page;
+  },
+  tab: async (page) => {
+    const context = page.context();
+    await page.close();
+    return visit(context);
+  },
+  browser: async (page, profile) => {
+    await kill(page.context());
+    return (await open(profile)).page;
+  },
+};
 
-  const profile = newProfile();
-  const first = await open(profile);
-  await first.page.getByRole('button', { name: 'Run the experiment' }).click();
-  await reaches(first.page, 2);
-  await first.page.close();
-  const second = await visit(first.context);
-  await goOn(second, 2);
-  await reaches(second, 4);
-  await kill(first.context);
+test('an undisturbed run finishes', async () => {
+  const { context, page } = await open(newProfile());
+  await begin(page);
+  await finished(page);
+  expected = await adapter(page);
+  await context.close();
+});
 
-  const { context, page } = await open(profile);
-  await goOn(page, 4);
+test.each([1, 2])(
+  'a run that breaks off three times, at the points of seed %i, ends with the adapter of an undisturbed one',
+  async (seed) => {
+    const random = Seed.of(seed).random();
+    const profile = newProfile();
+    let { page } = await open(profile);
+    await begin(page);
+    for (const [i, breakOff] of random.shuffle(Object.values(BREAKS)).entries()) {
+      await reaches(page, 2 * i + 1 + random.int(2));
+      await page.waitForTimeout(random.int(200));
+      const update = await reached(page);
+      page = await breakOff(page, profile);
+      await goOn(page, update);
+    }
+    await finished(page);
+    expect(await adapter(page)).toEqual(expected);
+    await page.context().close();
+  },
+);
+
+test('a run whose disk becomes full says so once, goes on, and ends with the adapter of an undisturbed one', async () => {
+  const { context, page } = await open(newProfile());
+  const complaints: string[] = [];
+  page.on('console', (message) => complaints.push(message.text()));
+  page.on('pageerror', (error) => complaints.push(error.message));
+  await begin(page);
+  await reaches(page, 1);
+  const session = await context.newCDPSession(page);
+  await session.send('Storage.overrideQuotaForOrigin', { origin: server.url, quotaSize: 1 });
+  const note = page.getByRole('note').filter({ hasText: 'The run can’t be kept while it goes on: the storage that the browser gives this page is full.' }); // prettier-ignore
+  await note.waitFor();
+  await reaches(page, UPDATES - 1);
+  expect(await note.count()).toBe(1);
   await finished(page);
   expect(await adapter(page)).toEqual(expected);
+  expect(complaints).toEqual([]);
   await context.close();
 });
