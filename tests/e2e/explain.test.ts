@@ -97,7 +97,7 @@ test('a real update, forwards and backwards by keyboard, with the numbers of its
   const shown = Number(/e\^\(?(−?[\d.]+)/.exec((await sums(page).textContent())!)![1]!.replace('−', '-'));
 
   await page.getByLabel('Responses of').selectOption('ppo:1');
-  await page.getByText('Token by token').first().click();
+  await page.getByRole('button', { name: 'Token by token' }).first().click();
   const inspector = page.locator('.inspector').first();
   await inspector.getByLabel('Colour by').selectOption('advantage');
   await inspector.getByRole('option', { name: /^Token 1 of/ }).focus();

@@ -50,8 +50,8 @@ test('one button runs the method and shows accuracy before and after', async () 
 
   await go(page, 'PPO');
   await page.getByLabel('Responses of').selectOption('ppo:2');
-  await page.getByText('Token by token').first().click();
-  await page.getByRole('option', { selected: true }).first().focus();
+  await page.getByRole('button', { name: 'Token by token' }).first().click();
+  await page.getByRole('listbox').getByRole('option', { selected: true }).first().focus();
   await page.keyboard.press('ArrowRight');
   await page.getByRole('term').filter({ hasText: 'reference' }).waitFor();
   expect(await look(page, 'run')).toEqual([]);
@@ -59,7 +59,7 @@ test('one button runs the method and shows accuracy before and after', async () 
   await page.getByRole('region', { name: 'Reward, table' }).getByRole('row').nth(2).waitFor();
 
   await go(page, 'Compare');
-  const record = (await save(page, 'Run record')).toString().trimEnd().split('\n').map((line) => JSON.parse(line) as RunEvent); // prettier-ignore
+  const record = (await save(page, 'Run record (JSON lines)')).toString().trimEnd().split('\n').map((line) => JSON.parse(line) as RunEvent); // prettier-ignore
   expect([record[0]?.type, record.at(-1)?.type]).toEqual(['run', 'done']);
   expect(record.filter((event) => event.type === 'metric' && event.stage === 'ppo')).toHaveLength(2);
   expect(complaints).toEqual([]);

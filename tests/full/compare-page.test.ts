@@ -84,7 +84,7 @@ test('a run is changed between updates, restarted with another seed, and both st
   await page.keyboard.press('Enter');
   expect(await page.getByLabel('Responses of').inputValue()).toBe('ppo:2');
   await go(page, 'Compare');
-  const record = (await save(page, 'Run record')).trimEnd().split('\n').map((line) => JSON.parse(line) as RunEvent); // prettier-ignore
+  const record = (await save(page, 'Run record (JSON lines)')).trimEnd().split('\n').map((line) => JSON.parse(line) as RunEvent); // prettier-ignore
   const changed = record.flatMap((event) => (event.type === 'config_changed' ? [[event.update, event.path, event.from, event.to]] : []));
   expect(changed).toEqual([
     [2, 'ppo.alpha', 0.7, 0.5],
