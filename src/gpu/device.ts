@@ -21,6 +21,10 @@ export interface AdapterDescription {
   readonly features: readonly string[];
 }
 
+/** As the adapter calls itself. */
+export const adapterName = ({ vendor, architecture, description }: AdapterDescription): string =>
+  description || [vendor, architecture].filter(Boolean).join(' ') || 'unnamed adapter';
+
 export const ALIGNMENT = 256;
 export const alignUp = (value: number, to = ALIGNMENT): number => Math.ceil(value / to) * to;
 

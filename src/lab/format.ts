@@ -47,6 +47,13 @@ export function duration(ms: number): string {
   return `${Math.floor(minutes / 60)} h ${pad(minutes % 60)} min`;
 }
 
+/** A time that is not known to the second, or the second that it takes at most. */
+export function roughly(seconds: number): string {
+  if (seconds < 1) return 'less than 1 s';
+  if (seconds < 90) return `about ${Math.round(seconds)} s`;
+  return seconds < 5400 ? `about ${Math.round(seconds / 60)} min` : `about ${one.format(seconds / 3600)} h`;
+}
+
 const pad = (value: number) => String(value).padStart(2, '0');
 
 export function bytes(value: number): string {

@@ -10,6 +10,7 @@ import { type Ending, summarizeRun } from '../notebook/run-summary.ts';
 import { differencesBetween } from '../rft/differences.ts';
 import type { RunEvent } from '../rft/events.ts';
 import type { AdapterExport } from '../rft/policy.ts';
+import { timingsOf } from './estimate.ts';
 import type { RunState } from './run.svelte.ts';
 import { type RunView, emptyView, foldEvents } from './view.ts';
 
@@ -56,7 +57,7 @@ export class KeptRuns {
   }
 
   /** Keeps a run as the latest one, in place of an earlier state of it; where the browser refuses, in this page. One that never began is not kept. */
-  async keep({ id, origin, record }: RunState, ended: Ending, adapter?: AdapterExport): Promise<void> {
+  async keep({ id, origin, record, view }: RunState, ended: Ending, adapter?: AdapterExport): Promise<void> {
     const summary = summarizeRun(record.events, ended);
     if (!summary) return;
     const { config } = summary;
@@ -67,6 +68,7 @@ export class KeptRuns {
       notebook,
       differs: origin ? differencesBetween(origin.config, config) : [],
       summary,
+      timings: timingsOf(view),
     };
     this.opened.delete(id);
     const packed = await packRecord(record.toJsonLines());

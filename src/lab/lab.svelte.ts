@@ -177,6 +177,9 @@ export class Lab {
 
   readonly busy = $derived(!['idle', 'stopped', 'done', 'failed'].includes(this.status));
 
+  /** Of the run that goes on or was reopened, or of the one that a start would bring. */
+  readonly configOnShow = $derived(((this.busy || this.run.reopened) && this.run.view.started?.config) || this.config);
+
   /** In what the choices are no longer those of the run on show; what changes on its way is no difference. */
   readonly differences = $derived.by<readonly Difference[]>(() => {
     const { view, reopened } = this.run;

@@ -1,6 +1,7 @@
 /** The WebGPU engine behind the Policy interface: one frozen base, named adapters over it, rollouts and training on one device. */
 import { InputError } from '../base/errors.ts';
 import { Seed } from '../base/random.ts';
+import { adapterName } from '../gpu/device.ts';
 import type {
   AdapterExport,
   AdapterName,
@@ -90,7 +91,7 @@ export class GpuPolicy implements Policy {
 
   static async create(name: string, engine: Engine, tokenizer: Tokenizer): Promise<GpuPolicy> {
     const { gpu, config, lanes } = engine;
-    const { vendor, architecture, description, software } = gpu.adapter;
+    const { software } = gpu.adapter;
     const info: PolicyInfo = {
       model: name,
       parameters: parameterCount(config),
@@ -98,7 +99,7 @@ export class GpuPolicy implements Policy {
       hidden_size: config.hidden_size,
       context: config.max_position_embeddings,
       backend: 'webgpu',
-      device: description || [vendor, architecture].filter(Boolean).join(' ') || 'unnamed adapter',
+      device: adapterName(gpu.adapter),
       software,
       lanes,
     };

@@ -5,6 +5,7 @@
 import { type DBSchema, type IDBPDatabase, type IDBPTransaction, openDB } from 'idb';
 import { InputError } from '../base/errors.ts';
 import { resolveConfig } from '../rft/config.ts';
+import type { Timing } from '../rft/ablation/estimate.ts';
 import type { Difference } from '../rft/differences.ts';
 import type { AdapterExport } from '../rft/policy.ts';
 import type { RunSummary } from './run-summary.ts';
@@ -27,6 +28,8 @@ export interface KeptRun {
   /** Of the adapter that it trained; left out where none is kept. */
   readonly adapter_bytes?: number;
   readonly summary: RunSummary;
+  /** Of the stages that it finished; runs of older versions have none. */
+  readonly timings?: readonly Timing[];
 }
 
 export type NewRun = Omit<KeptRun, 'order' | 'bytes' | 'adapter_bytes'>;

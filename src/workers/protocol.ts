@@ -24,6 +24,8 @@ export type Backend = 'webgpu' | 'cpu';
 
 export interface DeviceReport {
   readonly adapter: AdapterDescription;
+  /** What `PolicyInfo.device` will be. */
+  readonly name: string;
   /** Bytes. */
   readonly maxBufferSize: number;
 }

@@ -4,7 +4,7 @@ import { Seed } from '../base/random.ts';
 import { clusterFiles } from '../export/cluster/make.ts';
 import type { Bytes, ExportFile } from '../export/file.ts';
 import { type TrainedModel, checkAdapter, modelFiles } from '../export/model-files.ts';
-import { Gpu } from '../gpu/device.ts';
+import { Gpu, adapterName } from '../gpu/device.ts';
 import { parameterCount } from '../model/config.ts';
 import type { EngineOptions } from '../model/engine.ts';
 import type { ModelFolder } from '../model/folder.ts';
@@ -81,7 +81,7 @@ export class Trainer implements TrainerApi {
   openDevice(): Promise<Answer<DeviceReport>> {
     return answer(async () => {
       const { adapter, limits } = await this.device();
-      return { adapter, maxBufferSize: limits.maxBufferSize };
+      return { adapter, name: adapterName(adapter), maxBufferSize: limits.maxBufferSize };
     });
   }
 

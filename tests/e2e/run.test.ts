@@ -41,6 +41,8 @@ async function save(page: Page, button: string): Promise<Buffer> {
 test('one button runs the method and shows accuracy before and after', async () => {
   const { page, complaints, strangers } = await site.visit(SHORT);
   page.setDefaultTimeout(100_000);
+  const estimate = page.getByTestId('estimate');
+  await estimate.filter({ hasText: 'the first run on this device will tell' }).waitFor();
   await page.getByRole('button', { name: 'Run the experiment' }).click();
   await saysExactly(page, 'Finished');
 

@@ -44,7 +44,10 @@ export async function runJobs(plan: Plan, runner: JobRunner): Promise<boolean> {
   const { cache, dataOf, log } = runner;
   const missing = await missingJobs(plan, cache);
   const costs = new Map<StageJob, { kind: CostKind; units: number }>();
-  for (const job of plan.jobs) costs.set(job, costOf(job, await dataOf(job.config)));
+  for (const job of plan.jobs) {
+    const { train, test } = await dataOf(job.config);
+    costs.set(job, costOf(job, { train: train.questions.length, test: test.questions.length }));
+  }
   const measured: (JobRecord & { readonly seconds: number })[] = [];
   for (const job of plan.jobs) {
     const record = await cache.record(job);

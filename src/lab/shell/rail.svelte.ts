@@ -1,13 +1,17 @@
 /** The rail of one lab: the status of each stage's place, as the run on show and the settings of the next one have it. */
 import type { Stage } from '../../rft/events.ts';
+import { estimates } from '../estimates.svelte.ts';
 import type { Lab } from '../lab.svelte.ts';
-import { type PlaceStatus, type StagePlace, placeStatus, staleStages } from './rail.ts';
+import { type PlaceStatus, type StagePlace, placeStatus, staleStages, timedStages } from './rail.ts';
 import { STAGE_ROUTES } from './routes.ts';
 
 const NONE: ReadonlySet<Stage> = new Set();
 
 export class Rail {
-  constructor(private readonly lab: Lab) {}
+  constructor(
+    private readonly lab: Lab,
+    private readonly estimated = estimates(lab),
+  ) {}
 
   private readonly stale = $derived.by(() => {
     const { changed, config, run } = this.lab;
@@ -16,8 +20,8 @@ export class Rail {
 
   readonly status = $derived.by<Readonly<Record<StagePlace, PlaceStatus>> | undefined>(() => {
     const { lab, stale } = this;
-    const { view, reopened } = lab.run;
-    const config = ((lab.busy || reopened) && view.started?.config) || lab.config;
+    const { view } = lab.run;
+    const { configOnShow: config } = lab;
     if (!config) return undefined;
     const situation = {
       view,
@@ -26,6 +30,14 @@ export class Rail {
       differences: lab.changed ? lab.differences : [],
       stale,
     };
-    return Object.fromEntries(STAGE_ROUTES.map(({ id }) => [id, placeStatus(id, situation)])) as Record<StagePlace, PlaceStatus>;
+    return Object.fromEntries(STAGE_ROUTES.map(({ id }) => [id, this.expecting(id, placeStatus(id, situation))])) as Record<
+      StagePlace,
+      PlaceStatus
+    >;
   });
+
+  private expecting(id: StagePlace, status: PlaceStatus): PlaceStatus {
+    const expected = status.state === 'not run' ? this.estimated.secondsOf(timedStages(id)) : undefined;
+    return expected === undefined ? status : { ...status, expected };
+  }
 }

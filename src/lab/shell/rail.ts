@@ -22,6 +22,9 @@ const STAGES_OF: Readonly<Record<StagePlace, readonly Stage[]>> = {
   compare: ['evaluate_before', 'evaluate_after'],
 };
 
+/** One place alone says how long RL takes. */
+export const timedStages = (id: StagePlace): readonly Stage[] => (id === 'retrieve' || id === 'reward' ? [] : STAGES_OF[id]);
+
 export const isStagePlace = (id: RouteId): id is StagePlace => id in STAGES_OF;
 
 /** A stage that can be left out: with what is left in, the rows of the paper's Table 1. */
@@ -86,10 +89,11 @@ export function isOff(id: StagePlace, config: Config): boolean {
 }
 
 /** Whether a run of these settings goes through a stage. */
-function runs(stage: Stage, config: Config): boolean {
+export function runs(stage: Stage, config: Config): boolean {
   if (stage === 'augment') return augmentationFeeds(config, stage);
   if (stage === 'synthesize' || stage === 'sft') return config.sft.enabled;
-  return stage !== 'ppo' || config.ppo.enabled;
+  if (stage === 'ppo') return config.ppo.enabled;
+  return stage === 'evaluate_before' || config.sft.enabled || config.ppo.enabled;
 }
 
 /** Stages of a finished run that would come out otherwise under other settings, or that build on one that would. */
@@ -111,6 +115,8 @@ export interface PlaceStatus {
   readonly figures: string;
   /** Of work. */
   readonly time_ms: number;
+  /** Seconds that it will take; left out where it is not to be run, or nothing like it was timed. */
+  readonly expected?: number;
 }
 
 interface Situation {
@@ -126,8 +132,7 @@ interface Situation {
 
 export function placeStatus(id: StagePlace, situation: Situation): PlaceStatus {
   const { view } = situation;
-  // One place alone says how long RL took.
-  const time_ms = id === 'retrieve' || id === 'reward' ? 0 : STAGES_OF[id].reduce((sum, stage) => sum + view.stages[stage].time_ms, 0);
+  const time_ms = timedStages(id).reduce((sum, stage) => sum + view.stages[stage].time_ms, 0);
   return { state: stateOf(id, situation), figures: figuresOf(id, view), time_ms };
 }
 

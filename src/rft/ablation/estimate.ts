@@ -1,5 +1,4 @@
 /** How long jobs take, from how long others like them took. */
-import type { PipelineData } from '../pipeline.ts';
 import type { StageJob } from './plan.ts';
 
 export const costKinds = ['evaluate', 'augment', 'synthesize', 'sft', 'ppo'] as const;
@@ -11,13 +10,24 @@ export interface Cost {
   readonly units: number;
 }
 
+/** How long so much took. */
+export interface Timing extends Cost {
+  readonly seconds: number;
+}
+
+/** Questions that there are, of which a config may use fewer. */
+export interface QuestionCounts {
+  readonly train: number;
+  readonly test: number;
+}
+
 /** Seconds per unit, as far as they are known. */
 export type Rates = Readonly<Partial<Record<CostKind, number>>>;
 
-export function costOf({ stage, config }: StageJob, { train, test }: PipelineData): Cost {
+export function costOf({ stage, config }: Pick<StageJob, 'stage' | 'config'>, questions: QuestionCounts): Cost {
   const { data, evaluation, sft, ppo, synthesis } = config;
-  const trained = data.train_questions === 0 ? train.questions.length : Math.min(data.train_questions, train.questions.length);
-  const tested = evaluation.limit === 0 ? test.questions.length : Math.min(evaluation.limit, test.questions.length);
+  const trained = data.train_questions === 0 ? questions.train : Math.min(data.train_questions, questions.train);
+  const tested = evaluation.limit === 0 ? questions.test : Math.min(evaluation.limit, questions.test);
   if (stage === 'augment' || stage === 'synthesize') return { kind: stage, units: trained };
   if (stage === 'sft') return { kind: 'sft', units: trained * synthesis.paths * sft.epochs };
   if (stage === 'ppo') return { kind: 'ppo', units: ppo.updates * ppo.questions_per_update * ppo.samples_per_question };
@@ -25,7 +35,7 @@ export function costOf({ stage, config }: StageJob, { train, test }: PipelineDat
 }
 
 /** Rates that were given, and for the other kinds those that were measured. */
-export function ratesFrom(measured: readonly (Cost & { readonly seconds: number })[], given: Rates): Rates {
+export function ratesFrom(measured: readonly Timing[], given: Rates): Rates {
   const rates: Partial<Record<CostKind, number>> = {};
   for (const kind of costKinds) {
     const alike = measured.filter((one) => one.kind === kind);

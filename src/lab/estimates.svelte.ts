@@ -1,0 +1,52 @@
+/** What the run on show, or the next one, will take. */
+import type { Cost, QuestionCounts } from '../rft/ablation/estimate.ts';
+import { STAGES, type Stage } from '../rft/events.ts';
+import { QUESTIONS_PER_FILE } from '../rft/tasks/stream.ts';
+import { costsOf, estimateOf, ratesOf, timeText } from './estimate.ts';
+import type { Lab } from './lab.svelte.ts';
+import { perLab } from './per-lab.svelte.ts';
+
+const NONE: ReadonlyMap<Stage, Cost> = new Map();
+
+class Estimates {
+  constructor(private readonly lab: Lab) {}
+
+  /** As runs on it name it; undefined until it is known. */
+  private readonly device = $derived.by(() => {
+    const { backend, device } = this.lab;
+    if (backend === 'cpu') return 'cpu';
+    return device.status === 'ready' ? device.report.name : undefined;
+  });
+
+  private readonly questions = $derived.by<QuestionCounts | undefined>(() => {
+    const { own, configOnShow } = this.lab;
+    if (own) return { train: own.train.questions.length, test: own.test.questions.length };
+    // Questions of a file that is not here: how many there are is in the file alone.
+    return configOnShow?.data.file === '' ? { train: QUESTIONS_PER_FILE, test: QUESTIONS_PER_FILE } : undefined;
+  });
+
+  private readonly costs = $derived.by(() => {
+    const { configOnShow } = this.lab;
+    return configOnShow && this.questions ? costsOf(configOnShow, this.questions) : NONE;
+  });
+
+  private readonly rates = $derived.by(() => {
+    const model = this.lab.configOnShow?.model;
+    return model !== undefined && this.device !== undefined ? ratesOf(this.lab.kept.list, model, this.device) : {};
+  });
+
+  /** Of these stages together; undefined where none of them is to be run, or one was not timed yet. */
+  secondsOf(stages: readonly Stage[]): number | undefined {
+    if (!stages.some((stage) => this.costs.has(stage))) return undefined;
+    const { seconds, unknown } = estimateOf(stages, this.costs, this.rates);
+    return unknown.length === 0 ? seconds : undefined;
+  }
+
+  /** A sentence; empty until there is something to say. */
+  readonly text = $derived.by(() => {
+    if (this.device === undefined || this.costs.size === 0) return '';
+    return `A run with these settings takes ${timeText(estimateOf(STAGES, this.costs, this.rates))}.`;
+  });
+}
+
+export const estimates = perLab((lab) => new Estimates(lab));
