@@ -1,4 +1,5 @@
 /** What a chart draws: points over one axis, and how to say them in words. */
+import type { TermId } from '../stages/help/glossary.ts';
 
 /** Lines that no eye for colour is needed to tell apart: lengths of dash and gap, in pixels. */
 export const DASHES = { solid: [], dashed: [6, 4], dotted: [2, 3], dash_dot: [8, 3, 2, 3] } as const;
@@ -23,6 +24,8 @@ export interface Marker {
 
 export interface ChartSpec {
   readonly title: string;
+  /** What the title is called in the glossary. */
+  readonly term?: TermId;
   /** What the x axis counts, e.g. "update". */
   readonly x: string;
   readonly series: readonly Series[];

@@ -124,8 +124,8 @@ export type RouteId = Route['id'];
 /** The first screen is the address without a fragment. */
 export const hrefOf = (id: RouteId): string => `#/${id}`;
 
-/** The place that a fragment names, if any. */
-export const routeAt = (hash: string): Route | undefined => {
-  const id = hash.replace(/^#\/?/, '');
-  return id === '' ? START : ROUTES.find((route) => route.id === id);
+/** What a fragment names: a place, if any, and something in it (`#/help/kl`). */
+export const readHash = (hash: string): { readonly route: Route | undefined; readonly named: string | undefined } => {
+  const [id, named] = hash.replace(/^#\/?/, '').split('/');
+  return { route: id === '' ? START : ROUTES.find((route) => route.id === id), named };
 };

@@ -3,7 +3,7 @@ import type { Snippet } from 'svelte';
 import { bringsNotebook } from '../../notebook/remote.ts';
 import { frameOf } from '../address.ts';
 import { Preferences } from './preferences.svelte.ts';
-import { ROUTES, type RouteId, hrefOf, routeAt } from './routes.ts';
+import { ROUTES, type RouteId, hrefOf, readHash } from './routes.ts';
 
 /** What a stage puts into the region beside it. */
 export interface Inspected {
@@ -32,8 +32,11 @@ export class Shell {
     this.follow(hash);
   }
 
+  private readonly read = $derived(readHash(this.address));
   /** Undefined where the address names no place. */
-  readonly route = $derived(routeAt(this.address));
+  readonly route = $derived(this.read.route);
+  /** What the address names in the place, a word of the glossary. */
+  readonly named = $derived(this.read.named);
 
   /** A link to a notebook opens a preview, which takes the page's place and leaves it as it is. */
   follow(hash: string): void {

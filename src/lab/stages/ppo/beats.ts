@@ -6,6 +6,7 @@ import type { ExplainedResponse, ExplainedToken, Formulas } from '../../../rft/e
 import { fine, percent } from '../../format.ts';
 import { PROBABILITY_SCALE, type Scale, ratioScale, signedScale } from '../../inspector/scale.ts';
 import { inside, rewardText } from '../../inspector/sums.ts';
+import type { TermId } from '../help/glossary.ts';
 
 export interface Line {
   readonly formula: string;
@@ -19,6 +20,7 @@ export interface Beat {
   readonly what: string;
   /** What the tokens are coloured by. */
   readonly measure: string;
+  readonly term: TermId;
   readonly valueOf: (token: ExplainedToken) => number;
   readonly scaleOf: (values: readonly number[], formulas: Formulas) => Scale;
   /** For token `t`, from 0. */
@@ -193,6 +195,7 @@ export const BEATS: readonly Beat[] = [
     name: 'Roll out',
     what: 'The policy draws one token after the other, and each is kept with its log-probability, log π.',
     measure: 'log π, the log-probability before the update',
+    term: 'log_prob',
     valueOf: ({ old_logprob }) => old_logprob,
     scaleOf: () => PROBABILITY_SCALE,
     linesOf: rollOut,
@@ -201,6 +204,7 @@ export const BEATS: readonly Beat[] = [
     name: 'Score',
     what: 'The answer is graded, steps are judged where there is a judge, and both become one reward R.',
     measure: 'what is paid at the token',
+    term: 'reward',
     valueOf: ({ paid }) => paid,
     scaleOf: signedScale,
     linesOf: score,
@@ -209,6 +213,7 @@ export const BEATS: readonly Beat[] = [
     name: 'KL',
     what: 'A penalty on moving away from the reference, the frozen copy from before RL. What is left at a token is its reward ρ.',
     measure: 'estimate of the KL to the reference',
+    term: 'reference',
     valueOf: ({ kl }) => kl,
     scaleOf: signedScale,
     linesOf: kl,
@@ -217,6 +222,7 @@ export const BEATS: readonly Beat[] = [
     name: 'Values',
     what: 'The critic says at every token what it expects to be paid from here on.',
     measure: 'value V',
+    term: 'critic',
     valueOf: ({ value }) => value,
     scaleOf: signedScale,
     linesOf: values,
@@ -225,6 +231,7 @@ export const BEATS: readonly Beat[] = [
     name: 'GAE',
     what: 'From the last token back: how much better than the critic expected did it go? That is the advantage A.',
     measure: 'advantage A, before whitening',
+    term: 'advantage',
     valueOf: ({ raw_advantage }) => raw_advantage,
     scaleOf: signedScale,
     linesOf: gae,
@@ -233,6 +240,7 @@ export const BEATS: readonly Beat[] = [
     name: 'Ratio and clip',
     what: 'The new policy against the old one. Beyond the clip range a token earns nothing more in the direction of its advantage.',
     measure: 'ratio r, after the whole update; the outer levels lie outside the clip range',
+    term: 'ratio',
     valueOf: ({ loss }) => loss.ratio,
     scaleOf: (_, formulas) => ratioScale(formulas),
     linesOf: ratioAndClip,
@@ -241,6 +249,7 @@ export const BEATS: readonly Beat[] = [
     name: 'Step',
     what: 'The mean loss over all tokens is made smaller: what was better than expected becomes likelier.',
     measure: 'change of log π',
+    term: 'policy',
     valueOf: ({ old_logprob, new_logprob }) => new_logprob - old_logprob,
     scaleOf: signedScale,
     linesOf: step,
