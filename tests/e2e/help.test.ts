@@ -1,7 +1,7 @@
-/** Help where the reader is: what a word means, on a card. */
+/** Help where the reader is: what a word means, on a card, and a tour that looks on while one does what it asks for. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { look } from './axe.ts';
-import { Site } from './site.ts';
+import { Site, go } from './site.ts';
 
 let site: Site;
 beforeAll(async () => {
@@ -52,3 +52,35 @@ test('a touch opens the card of a word within the window, and a touch elsewhere 
   await card.waitFor({ state: 'hidden' });
   expect(complaints).toEqual([]);
 });
+
+test('the tour ticks what the reader does, in any order, blocks nothing, and is taken up where it was left', async () => {
+  const { page, complaints } = await site.visit('#/help');
+  await page.getByRole('button', { name: 'Take the tour' }).click();
+  const tour = page.getByRole('region', { name: 'Tour' });
+  await tour.getByText('0 of 8 done').waitFor();
+  await tour.getByText('All steps').click();
+  const step = (what: string) => tour.getByRole('listitem').filter({ hasText: what });
+
+  await step('Move α').getByRole('link').press('Enter');
+  await page.getByRole('heading', { level: 1, name: 'Reward' }).waitFor();
+  await page.getByLabel('α, weight of the outcome').press('ArrowLeft');
+  await tour.getByText('1 of 8 done').waitFor();
+  expect(await step('Move α').textContent()).toMatch(/^\s*done:/);
+  expect(await look(page, 'tour')).toEqual([]);
+
+  await go(page, 'PPO');
+  await page.getByRole('heading', { name: 'One update in seven beats' }).click();
+  await page.getByRole('tab', { name: 'Roll out' }).press('ArrowRight');
+  await tour.getByText('2 of 8 done').waitFor();
+
+  await tour.getByRole('button', { name: 'Leave the tour' }).click();
+  await tour.waitFor({ state: 'detached' });
+  await go(page, 'Compare'); // A step of a tour that is left.
+  await page.reload();
+  await go(page, 'Help');
+  await page.getByRole('button', { name: 'Go on with the tour' }).click();
+  await tour.getByText('2 of 8 done').waitFor();
+  await go(page, 'Compare');
+  await tour.getByText('3 of 8 done').waitFor();
+  expect(complaints).toEqual([]);
+}, 60_000);

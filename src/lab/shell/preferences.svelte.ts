@@ -1,5 +1,6 @@
 /** How the page looks and behaves in this browser: kept there, and followed by public/preferences.js before the first paint. */
 import * as v from 'valibot';
+import { STEP_IDS } from '../tour/steps.ts';
 
 const KEY = 'openrft.preferences';
 
@@ -13,6 +14,8 @@ const schema = v.object({
   motion: v.fallback(v.picklist(Object.keys(MOTIONS) as (keyof typeof MOTIONS)[]), 'system'),
   shortcuts: v.fallback(v.boolean(), true),
   memory_cap: v.fallback(v.picklist(MEMORY_CAPS), 0),
+  /** Whether the tour is on, and which of its steps are done. */
+  tour: v.fallback(v.object({ on: v.boolean(), done: v.array(v.picklist(STEP_IDS)) }), { on: false, done: [] }),
 });
 type Kept = v.InferOutput<typeof schema>;
 
@@ -35,6 +38,7 @@ export class Preferences {
   readonly memory_cap = $derived.by(() => this.kept.memory_cap);
   /** In bytes. */
   readonly memoryCap = $derived(this.memory_cap === 0 ? undefined : this.memory_cap * 2 ** 20);
+  readonly tour = $derived.by(() => this.kept.tour);
 
   set(changes: Partial<Kept>): void {
     this.kept = { ...this.kept, ...changes };
