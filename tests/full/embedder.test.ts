@@ -5,8 +5,8 @@ import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { CONTENT_SECURITY_POLICY } from '../../scripts/csp.mjs';
 import { sendFile } from '../../scripts/serve.mjs';
-import { look } from './axe.ts';
-import { Site } from './site.ts';
+import { look } from '../e2e/axe.ts';
+import { Site } from '../e2e/site.ts';
 
 const MODEL = '/models/all-MiniLM-L6-v2/onnx/model_quantized.onnx';
 const FOLDER = '/some/folder';

@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs';
 import type { Page } from 'playwright';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openAdapter } from '../../src/export/open-adapter.ts';
-import { look } from './axe.ts';
-import { Site } from './site.ts';
+import { look } from '../e2e/axe.ts';
+import { Site } from '../e2e/site.ts';
 
 const SHORT = `?${new URLSearchParams({
   notebook: 'smoke',
