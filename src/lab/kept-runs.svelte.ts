@@ -13,6 +13,7 @@ import type { AdapterExport } from '../rft/policy.ts';
 import { timingsOf } from './estimate.ts';
 import type { RunState } from './run.svelte.ts';
 import { type RunView, emptyView, foldEvents } from './view.ts';
+import { askToStay } from './stay.ts';
 
 interface Packed {
   readonly run: KeptRun;
@@ -77,6 +78,7 @@ export class KeptRuns {
       this.here.delete(id);
       this.dropped = dropped;
       this.storage = undefined;
+      void askToStay();
     } catch (error) {
       this.storage = errorRecord(error);
       const order = Math.max(0, ...this.list.map((other) => other.order)) + 1;

@@ -151,7 +151,7 @@ test('a run whose disk becomes full says so once, goes on, and ends with the ada
   await reaches(page, 1);
   const session = await context.newCDPSession(page);
   await session.send('Storage.overrideQuotaForOrigin', { origin: server.url, quotaSize: 1 });
-  const note = page.getByRole('note').filter({ hasText: 'The run can’t be kept while it goes on: the storage that the browser gives this page is full.' }); // prettier-ignore
+  const note = page.getByRole('status').filter({ hasText: 'The run can’t be kept while it goes on: the storage that the browser gives this page is full.' }); // prettier-ignore
   await note.waitFor();
   await reaches(page, UPDATES - 1);
   expect(await note.count()).toBe(1);

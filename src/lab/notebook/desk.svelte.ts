@@ -14,6 +14,7 @@ import { changesOf } from '../../rft/live.ts';
 import { download } from '../download.ts';
 import type { Lab } from '../lab.svelte.ts';
 import type { NotebookName } from '../notebooks.ts';
+import { askToStay } from '../stay.ts';
 
 export interface Preview {
   readonly notebook: Notebook;
@@ -270,6 +271,7 @@ export class NotebookDesk {
       // With the seed and the model that were chosen beside it.
       await store.save(this.id, { ...notebook, config: this.lab.config ?? notebook.config });
       this.saving = 'saved';
+      void askToStay();
       await this.listSaved();
     } catch (error) {
       this.saving = 'failed';
