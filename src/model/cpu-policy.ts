@@ -268,8 +268,8 @@ export class CpuPolicy implements Policy {
   }
 
   async adapterNorms(): Promise<AdapterNorm[]> {
-    const { lora, weights } = { ...this.need(), weights: this.need().actor.weights };
-    return adapterNorms(this.config, lora, (region) => Float32Array.from(weights.get(region)!));
+    const { lora, actor } = this.need();
+    return adapterNorms(this.config, lora, (region) => Float32Array.from(actor.weights.get(region)!));
   }
 
   async attachAdapter(lora: LoraConfig, seed: SeedWords, { value_head = false }: { value_head?: boolean } = {}): Promise<void> {

@@ -1,5 +1,6 @@
 /** A model folder in the Hugging Face layout, wherever it lies: on the page, on a disk or in memory. Files are read by slices. */
 import { InputError, LabError } from '../base/errors.ts';
+import { sha256Hex } from '../base/sha256.ts';
 
 export interface FolderFile {
   /** Bytes. */
@@ -40,8 +41,7 @@ export async function modelFingerprint(folder: ModelFolder): Promise<string> {
     parts.push(`${JSON.stringify([name, file.size])}\n`, await readBytes(file, 0, Math.min(file.size, FINGERPRINTED), name));
     if (file.size > FINGERPRINTED) parts.push(await readBytes(file, file.size - FINGERPRINTED, file.size, name));
   }
-  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', await new Blob(parts).arrayBuffer()));
-  return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
+  return sha256Hex(new Uint8Array(await new Blob(parts).arrayBuffer()));
 }
 
 const gone = (label: string, what: string, cause?: unknown) =>

@@ -102,6 +102,7 @@ export class GpuPolicy implements Policy {
       device: adapterName(gpu.adapter),
       software,
       lanes,
+      ...(engine.memoryCap < Infinity && { memory_cap: engine.memoryCap }),
     };
     const sizes = batchSizes(config, gpu.adapter.software, engine.memoryCap);
     const generator = new Generator(engine, tokenizer.eosId, sizes);

@@ -43,9 +43,9 @@ export type Results = v.InferOutput<typeof resultsSchema>;
 export const settingsDigest = (config: Config, changes: readonly ScheduledChange[] = []): string =>
   Seed.of(0).derive(canonicalJson(changes.length === 0 ? config : { config, changes })).toString(); // prettier-ignore
 
-/** Adapter and lanes: bytes are promised to be the same for equal ones (and one build of the browser). */
-export const adapterText = ({ backend, device, lanes }: PolicyInfo): string =>
-  [backend, device, ...Object.entries(lanes).map(([name, lane]) => `${name}=${lane}`).sort()].join(' '); // prettier-ignore
+/** Adapter, lanes and a cap on memory: bytes are promised to be the same for equal ones (and one build of the browser). */
+export const adapterText = ({ backend, device, lanes, memory_cap }: PolicyInfo): string =>
+  [backend, device, ...Object.entries(lanes).map(([name, lane]) => `${name}=${lane}`).sort(), ...(memory_cap === undefined ? [] : [`memory_cap=${memory_cap}`])].join(' '); // prettier-ignore
 
 const rounded = (digits: number) => (value: number) => Number(value.toPrecision(digits));
 const exact = rounded(6);

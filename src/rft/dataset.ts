@@ -3,6 +3,7 @@
  * `{ question, choices: { text: [4], label: ["A".."D"] }, answerKey, details? }`. Other keys are ignored.
  */
 import { InputError, shown } from '../base/errors.ts';
+import { sha256Hex } from '../base/sha256.ts';
 
 export const LABELS = ['A', 'B', 'C', 'D'] as const;
 export type Label = (typeof LABELS)[number];
@@ -150,6 +151,5 @@ function duplicateStems(questions: readonly Question[]): number[][] {
 /** In hexadecimal, of the records as JSON lines. */
 export async function sha256(records: readonly object[]): Promise<string> {
   const lines = records.map((record) => `${JSON.stringify(record)}\n`).join('');
-  const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(lines));
-  return [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+  return sha256Hex(new TextEncoder().encode(lines));
 }

@@ -32,6 +32,8 @@ export interface PolicyInfo {
   /** True for a software adapter and for the CPU policy: right, but slow. */
   readonly software: boolean;
   readonly lanes: Readonly<Record<string, string>>;
+  /** Bytes that it may take, where that was capped: batches are cut by it, so the last digits of a run depend on it. */
+  readonly memory_cap?: number;
 }
 
 /**

@@ -4,6 +4,7 @@
  * is still the same, and otherwise fetched anew.
  */
 import { LabError, StoppedError, throwIfStopped } from '../base/errors.ts';
+import { sha256Hex } from '../base/sha256.ts';
 import type { DownloadStore, PartKey } from './download-store.ts';
 
 /** A file as the lab knows it before it has seen it. */
@@ -42,7 +43,7 @@ export async function download(
       await here.keep();
     }
     const blob = here.blob();
-    const found = await sha256(await blob.arrayBuffer());
+    const found = await sha256Hex(await blob.arrayBuffer());
     if (found === file.sha256) {
       await store.deleteOtherVersions(url, file.sha256);
       return blob;
@@ -55,7 +56,7 @@ export async function download(
 
 /** @throws LabError 'broken-file' unless these are the bytes that `file` describes; it is named by its path. */
 export async function verify(file: KnownFile, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
-  const found = await sha256(bytes);
+  const found = await sha256Hex(bytes);
   if (found !== file.sha256) throw wrongHash(file.path, file, found);
 }
 
@@ -208,8 +209,3 @@ const brokenFile = (name: string, how: string) =>
     `${name} is not the file that this lab was built with: ${how}.`,
     'Reload the page and try again; if it stays so, the copy that is served is changed or damaged and has to be replaced.',
   );
-
-async function sha256(bytes: BufferSource): Promise<string> {
-  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
-  return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
-}

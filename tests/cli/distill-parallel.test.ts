@@ -5,11 +5,15 @@ import { DISTILLED, recipeOf } from '../../src/cli/distill/recipes.ts';
 import { STOPPED } from '../../src/cli/interrupt.ts';
 
 /** Processes that end when the test says so. */
-function workshop({ minutes = () => Infinity } = {}) {
+function workshop({ stopping = (): boolean => false } = {}) {
   const ends = new Map<string, (code: number) => void>();
   const made: string[] = [];
+  const stopped: string[] = [];
+  let interrupt = () => {};
   return {
     made,
+    stopped,
+    interrupt: () => interrupt(),
     running: () => [...ends.keys()],
     end: async (name: string, code = 0) => {
       ends.get(name)!(code);
@@ -17,9 +21,13 @@ function workshop({ minutes = () => Infinity } = {}) {
       await new Promise(setImmediate);
     },
     making: {
-      start: (name: string) => ({ stop: () => {}, ended: new Promise<number>((resolve) => ends.set(name, resolve)) }),
+      start: (name: string) => ({
+        stop: () => void stopped.push(name),
+        ended: new Promise<number>((resolve) => ends.set(name, resolve)),
+      }),
       finished: ({ name }: { name: string }) => Promise.resolve(void made.push(name)),
-      minutesLeft: minutes,
+      stopping,
+      onStop: (handler: () => void) => void (interrupt = handler),
     },
   };
 }
@@ -57,13 +65,15 @@ test('after a fault nothing else begins, what runs ends, and the fault is told, 
   expect(shop.made).toEqual([]);
 });
 
-test('when the time is up the rest is left for the same command', async () => {
-  let minutes = 5;
-  const shop = workshop({ minutes: () => minutes });
-  const code = makeInParallel(recipes(), 2, shop.making);
-  minutes = 0;
-  await shop.end('mini');
+test('when it is to stop, what runs is asked to end, and the rest is left for the same command', async () => {
+  let asked = false;
+  const shop = workshop({ stopping: () => asked });
+  const code = makeInParallel(recipes(), 3, shop.making);
   await shop.end('pico');
+  asked = true;
+  shop.interrupt();
+  expect(shop.stopped).toEqual(['mini']); // And no process that has ended.
+  await shop.end('mini', STOPPED);
   expect(await code).toBe(STOPPED);
-  expect(shop.made).toEqual(['mini', 'pico']);
+  expect(shop.made).toEqual(['pico']);
 });

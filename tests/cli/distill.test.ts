@@ -38,7 +38,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true }));
 
-async function train(checkpoint: string, more: { maxMinutes?: number; teacher?: string; practised?: string } = {}) {
+async function train(checkpoint: string, more: { stopping?: () => boolean; teacher?: string; practised?: string } = {}) {
   const { tokenizer } = text;
   const lines: string[] = [];
   const trained = await trainBase(gpu, uniformLanes('plain'), {
@@ -48,7 +48,7 @@ async function train(checkpoint: string, more: { maxMinutes?: number; teacher?: 
     tokenizer,
     checkpoint: join(folder, checkpoint),
     practised: join(folder, `${checkpoint}-practised`),
-    maxMinutes: Infinity,
+    stopping: () => false,
     log: (line) => lines.push(line),
     ...more,
   });
@@ -75,7 +75,7 @@ test('reading practice comes first, one kind after the other, and then worked qu
 });
 
 test('a run that was cut off goes on where it was, to the same weights', async () => {
-  expect((await train('cut', { maxMinutes: 0 })).trained).toBeUndefined();
+  expect((await train('cut', { stopping: () => true })).trained).toBeUndefined();
   expect(await readdir(folder)).toContain('cut');
   const resumed = await train('cut');
   expect(resumed.lines).toContain('resuming at step 1');

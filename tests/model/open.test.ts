@@ -78,6 +78,16 @@ describe('opening a model', () => {
     await expect(open).rejects.toThrow(/468672 bytes/);
   });
 
+  test('a cap that the weights keep to is said of the policy, since the last digits depend on it', async () => {
+    const open = async (memoryCap?: number) => {
+      const policy = await openPolicy('pico', picoFiles(), { backend: 'webgpu', gpu: await nodeGpu(), memoryCap });
+      await policy.dispose();
+      return policy.info;
+    };
+    expect(await open(1 << 27)).toMatchObject({ memory_cap: 1 << 27 });
+    expect(await open()).not.toHaveProperty('memory_cap');
+  });
+
   test('no WebGPU is a typed error, and the CPU policy opens when asked for', async () => {
     await expect(openPolicy('pico', picoFiles(), { backend: 'auto' })).rejects.toMatchObject({ code: 'webgpu-no-api' });
     const policy = await openPolicy('pico', picoFiles(), { backend: 'cpu' });

@@ -147,3 +147,9 @@ test('on another adapter, lab, browser or model a run is not gone on with, and w
     ) as string,
   });
 });
+
+test('within another cap on memory it is not, either: batches would be cut otherwise', async () => {
+  await writeAll(new Disk(folder));
+  const capped = { ...head, policy: { ...head.policy, memory_cap: 1 << 27 } };
+  await expect(UnfinishedWriter.goOn(new Disk(folder), capped, place(4))).rejects.toThrow(/memory_cap=134217728/);
+});

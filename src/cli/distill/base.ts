@@ -46,7 +46,8 @@ export interface BaseTraining {
   readonly checkpoint: string;
   /** Where the state after reading practice is kept, for another training of this recipe to begin from. */
   readonly practised: string;
-  readonly maxMinutes: number;
+  /** Whether it is to end at this step, with a checkpoint. */
+  readonly stopping: () => boolean;
   readonly log: (line: string) => void;
 }
 
@@ -108,10 +109,10 @@ export async function trainBase(gpu: Gpu, lanes: Lanes, training: BaseTraining):
           `step ${trainer.steps}  loss ${progress.loss.toFixed(4)}  grad norm ${metrics.grad_norm.toFixed(3)}  lr ${rate.toExponential(2)}  ${speed.toFixed(1)} steps/s, ${left}`,
         );
       }
-      const outOfTime = seconds() > training.maxMinutes * 60;
-      if (trainer.steps % CHECKPOINT_EVERY === 0 || outOfTime) await save(training.checkpoint);
-      if (outOfTime) {
-        log(`stopped after ${training.maxMinutes} minutes at step ${trainer.steps}; the same command goes on from there`);
+      const stopping = training.stopping();
+      if (trainer.steps % CHECKPOINT_EVERY === 0 || stopping) await save(training.checkpoint);
+      if (stopping) {
+        log(`stopped at step ${trainer.steps}; the same command goes on from there`);
         return undefined;
       }
     }

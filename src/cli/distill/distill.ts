@@ -15,7 +15,7 @@ import { openPolicy } from '../../model/open.ts';
 import { parseSafetensors, writeSafetensors } from '../../model/safetensors.ts';
 import { chooseLanes } from '../../nn/gate.ts';
 import { nodeGpu } from '../dawn.ts';
-import { STOPPED } from '../interrupt.ts';
+import { STOPPED, interruptible } from '../interrupt.ts';
 import { readModelFolder, readTokenizer } from '../models.ts';
 import { trainAdapter } from './adapters.ts';
 import { type TrainedBase, trainBase } from './base.ts';
@@ -49,7 +49,6 @@ export async function distill(args: readonly string[]): Promise<number> {
   });
   const minutes = flags['max-minutes'] === undefined ? Infinity : positive('max-minutes', flags['max-minutes']);
   const started = performance.now();
-  const minutesLeft = () => minutes - (performance.now() - started) / 60_000;
   // What `all` made before it was cut off is not made again.
   const marker = ({ name }: NamedRecipe) => join(flags.cache, `${name}.done`);
   const left = positionals[0] === 'all' ? recipes.filter((recipe) => !existsSync(marker(recipe))) : recipes;
@@ -59,14 +58,15 @@ export async function distill(args: readonly string[]): Promise<number> {
   };
   const processes = positive('parallel', flags.parallel);
   const passedOn = tokens.flatMap((token) => (token.kind === 'option' && !OWN.some((own) => own === token.name) ? [token.rawName, token.value] : [])); // prettier-ignore
-  const code =
+  const start = (name: string) => {
+    const minutesLeft = Math.max(0, minutes - (performance.now() - started) / 60_000);
+    return startLab(['distill', name, ...passedOn, '--max-minutes', String(minutesLeft)], (line) => log(`${name}  ${line}`));
+  };
+  const code = await interruptible(minutes, (stopping, onStop) =>
     processes > 1
-      ? await makeInParallel(left, processes, {
-          start: (name) => startLab(['distill', name, ...passedOn, '--max-minutes', String(Math.max(minutesLeft(), 0))], (line) => log(`${name}  ${line}`)), // prettier-ignore
-          finished,
-          minutesLeft,
-        })
-      : await makeInTurn(left, { out: flags.out, cache: flags.cache, minutesLeft }, finished);
+      ? makeInParallel(left, processes, { start, finished, stopping, onStop })
+      : makeInTurn(left, { out: flags.out, cache: flags.cache, stopping }, finished),
+  );
   if (code === 0) for (const recipe of recipes) await rm(marker(recipe), { force: true });
   return code;
 }
@@ -76,7 +76,7 @@ const OWN = ['parallel', 'max-minutes'] as const;
 
 async function makeInTurn(
   recipes: readonly NamedRecipe[],
-  where: Pick<Workshop, 'out' | 'cache' | 'minutesLeft'>,
+  where: Pick<Workshop, 'out' | 'cache' | 'stopping'>,
   finished: (recipe: NamedRecipe) => Promise<void>,
 ): Promise<number> {
   const workshop: Workshop = { ...where, gpu: await Gpu.open(await nodeGpu()), text: await readTokenizer() };
@@ -103,7 +103,7 @@ interface Workshop {
   readonly text: Awaited<ReturnType<typeof readTokenizer>>;
   readonly out: string;
   readonly cache: string;
-  readonly minutesLeft: () => number;
+  readonly stopping: () => boolean;
 }
 
 type BaseRecipe = NamedRecipe & { readonly is: 'base' };
@@ -181,7 +181,7 @@ async function trainInto(out: string, recipe: BaseRecipe, workshop: Workshop): P
     teacher: recipe.teacher && folderOf(recipe.teacher.model, workshop.out),
     checkpoint,
     practised: practisedFile(recipe, workshop),
-    maxMinutes: workshop.minutesLeft(),
+    stopping: workshop.stopping,
     log,
   });
   if (!trained) return undefined;
@@ -200,9 +200,9 @@ async function trainInto(out: string, recipe: BaseRecipe, workshop: Workshop): P
 }
 
 /** An adapter is a few hundred steps over a frozen base; one that is cut off starts again. */
-async function makeAdapter(recipe: NamedRecipe & { readonly is: 'adapter' }, { gpu, out, minutesLeft }: Workshop): Promise<boolean> {
-  if (minutesLeft() <= 0) {
-    log(`${recipe.name} is left: the time is up; the same command goes on from there`);
+async function makeAdapter(recipe: NamedRecipe & { readonly is: 'adapter' }, { gpu, out, stopping }: Workshop): Promise<boolean> {
+  if (stopping()) {
+    log(`${recipe.name} is left; the same command goes on from there`);
     return false;
   }
   const base = folderOf(recipe.base, out);

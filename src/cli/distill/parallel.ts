@@ -7,7 +7,10 @@ export interface Making {
   /** Begins to make a model or adapter. */
   readonly start: (name: string) => LabProcess;
   readonly finished: (recipe: NamedRecipe) => Promise<void>;
-  readonly minutesLeft: () => number;
+  /** Whether nothing more is to begin. */
+  readonly stopping: () => boolean;
+  /** Takes what is to happen when the processes that run are to end. */
+  readonly onStop: (stop: () => void) => void;
 }
 
 /** The model that a recipe starts from or learns from. */
@@ -19,22 +22,21 @@ const needOf = (recipe: NamedRecipe): string | undefined => (recipe.is === 'adap
  */
 export async function makeInParallel(recipes: readonly NamedRecipe[], processes: number, making: Making): Promise<number> {
   const waiting = new Set(recipes);
-  const running = new Map<NamedRecipe, Promise<readonly [NamedRecipe, number]>>();
+  const running = new Map<NamedRecipe, { readonly stop: () => void; readonly ended: Promise<readonly [NamedRecipe, number]> }>();
+  making.onStop(() => running.forEach(({ stop }) => stop()));
   const missing = new Set(recipes.map(({ name }) => name));
   let worst = 0;
   for (;;) {
     for (const recipe of waiting) {
       const need = needOf(recipe);
-      const stays = running.size >= processes || worst !== 0 || making.minutesLeft() <= 0 || (need !== undefined && missing.has(need));
+      const stays = running.size >= processes || worst !== 0 || making.stopping() || (need !== undefined && missing.has(need));
       if (stays) continue;
       waiting.delete(recipe);
-      running.set(
-        recipe,
-        making.start(recipe.name).ended.then((code) => [recipe, code] as const),
-      );
+      const { stop, ended } = making.start(recipe.name);
+      running.set(recipe, { stop, ended: ended.then((code) => [recipe, code] as const) });
     }
     if (running.size === 0) return worst || (waiting.size > 0 ? STOPPED : 0);
-    const [recipe, code] = await Promise.race(running.values());
+    const [recipe, code] = await Promise.race([...running.values()].map(({ ended }) => ended));
     running.delete(recipe);
     if (code === 0) {
       missing.delete(recipe.name);

@@ -2,6 +2,7 @@
  * Bytes that know whether they are whole: a line of hash, length and what they are, as JSON, and then the bytes. Whatever a crash cut
  * off or left half written is told from what was written to its end.
  */
+import { sha256Hex } from '../../base/sha256.ts';
 
 export interface Frame<T> {
   readonly what: T;
@@ -18,7 +19,7 @@ export async function frame(what: unknown, payload: Uint8Array): Promise<Uint8Ar
   const out = new Uint8Array(HASH + 1 + line.length + payload.length);
   out.set(line, HASH + 1);
   out.set(payload, HASH + 1 + line.length);
-  out.set(new TextEncoder().encode(`${await sha256(out.subarray(HASH + 1))} `));
+  out.set(new TextEncoder().encode(`${await sha256Hex(out.subarray(HASH + 1))} `));
   return out;
 }
 
@@ -29,11 +30,6 @@ export async function unframe<T>(bytes: Uint8Array<ArrayBuffer>, at = 0): Promis
   const [, hash, length, what] = /^([0-9a-f]{64}) (\d{1,15}) (.*)$/.exec(new TextDecoder().decode(bytes.subarray(at, newline))) ?? [];
   if (hash === undefined || length === undefined || what === undefined) return undefined;
   const end = newline + 1 + Number(length);
-  if (end > bytes.length || (await sha256(bytes.subarray(at + HASH + 1, end))) !== hash) return undefined;
+  if (end > bytes.length || (await sha256Hex(bytes.subarray(at + HASH + 1, end))) !== hash) return undefined;
   return { what: JSON.parse(what) as T, payload: bytes.slice(newline + 1, end), end };
-}
-
-async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
-  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
-  return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }

@@ -7,6 +7,7 @@ import { InputError } from '../../base/errors.ts';
 import type { Config } from '../../rft/config.ts';
 import type { Stage } from '../../rft/events.ts';
 import type { PolicyInfo } from '../../rft/policy.ts';
+import { adapterText } from '../results.ts';
 import type { Cell } from '../schema.ts';
 import type { RunFiles } from './files.ts';
 import { frame, unframe } from './frame.ts';
@@ -156,14 +157,11 @@ async function readLog(files: RunFiles, { log, events }: Slot): Promise<string |
   return text;
 }
 
-const adapterOf = ({ policy: { backend, device, lanes } }: UnfinishedHead) =>
-  [backend, device, ...Object.entries(lanes).map(([name, lane]) => `${name}=${lane}`)].join(' ');
-
 function checkSame(begun: UnfinishedHead, now: UnfinishedHead): void {
   const differs = [
     ['the lab', begun.app_version, now.app_version],
     ['the browser', begun.browser, now.browser],
-    ['the graphics adapter', adapterOf(begun), adapterOf(now)],
+    ['the graphics adapter', adapterText(begun.policy), adapterText(now.policy)],
     [`the files of ${begun.config.model}`, begun.model_sha256.slice(0, 12), now.model_sha256.slice(0, 12)],
   ].filter(([, was, is]) => was !== is);
   if (differs.length === 0) return;
