@@ -1,112 +1,19 @@
 import { readFileSync } from 'node:fs';
-import type { Page } from 'playwright';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { HostileLinks } from '../../bench/hostile-links.ts';
 import { Seed } from '../../src/base/random.ts';
 import { encodeLink } from '../../src/notebook/link.ts';
-import { type Notebook, parseNotebook } from '../../src/notebook/schema.ts';
+import { parseNotebook } from '../../src/notebook/schema.ts';
 import { look } from './axe.ts';
 import { HOSTILE_MARKDOWN, follow } from './hostile.ts';
+import { button, notebook, preview, sharedLink } from './notebook-page.ts';
 import { Site, go } from './site.ts';
-
-/** As short as a run gets that goes through every stage. */
-const notebook = (changes: Partial<Record<'title', string>> & { cells?: unknown[] } = {}): Notebook =>
-  parseNotebook({
-    v: 2,
-    kind: 'notebook',
-    title: 'Two updates',
-    seed: 3,
-    config: {
-      model: 'pico',
-      data: { task: 'T4', train_questions: 6 },
-      synthesis: { max_tries: 2, max_new_tokens: 24 },
-      sft: { epochs: 1 },
-      ppo: { updates: 2, questions_per_update: 4, samples_per_question: 2, max_new_tokens: 24 },
-      evaluation: { limit: 6, greedy: false, samples_per_question: 1, max_new_tokens: 24 },
-    },
-    cells: [
-      { kind: 'markdown', text: '# Why\n\nThe *ratio* is $\\rho = \\pi / \\pi_{old}$.' },
-      { kind: 'stage', stage: 'ppo' },
-    ],
-    ...changes,
-  });
 
 let site: Site;
 beforeAll(async () => {
   site = await Site.open();
 });
 afterAll(() => site.close());
-
-const preview = (page: Page) => page.getByTestId('preview');
-const finished = (page: Page) => page.locator('.bar .title').filter({ hasText: /^Finished$/ }).waitFor(); // prettier-ignore
-const button = (page: Page, name: string) => page.getByRole('button', { name, exact: true });
-
-async function runs(page: Page): Promise<void> {
-  await page.getByRole('region', { name: 'Run' }).getByRole('button', { name: 'Run', exact: true }).click();
-  await finished(page);
-}
-
-async function use(page: Page): Promise<void> {
-  await button(page, 'Use this notebook').click();
-  await page.getByRole('heading', { level: 1, name: 'Notebook' }).waitFor();
-}
-
-/** What has been kept by the page. */
-const databases = (page: Page) => page.evaluate(async () => (await indexedDB.databases()).map(({ name }) => name));
-
-async function sharedLink(page: Page): Promise<string> {
-  await button(page, 'Share').click();
-  const field = page.getByLabel('Link', { exact: true });
-  await expect.poll(() => field.inputValue()).toContain('#/notebook/');
-  const link = await field.inputValue();
-  return link;
-}
-
-test('a link made in one profile shows a preview in another, runs there after a click, and every figure says whether it was reproduced', async () => {
-  const first = await site.visit(await encodeLink(notebook()));
-  first.page.setDefaultTimeout(100_000);
-  await preview(first.page).waitFor();
-  await use(first.page);
-  await runs(first.page);
-  const link = await sharedLink(first.page);
-  await first.page.getByText('the link opens here alone').waitFor();
-  expect(await first.page.getByRole('status').filter({ hasText: 'characters.' }).textContent()).toMatch(
-    /^\d[\d,]* characters\. Short enough/,
-  );
-  await button(first.page, 'QR code').click();
-  await first.page.getByRole('img', { name: 'QR code of the link' }).waitFor();
-  expect(await look(first.page, 'share')).toEqual([]);
-  expect(first.complaints).toEqual([]);
-  await first.page.context().close();
-
-  const second = await site.visit(link.slice(site.url.length));
-  const { page, complaints, strangers } = second;
-  page.setDefaultTimeout(100_000);
-  const asked: string[] = [];
-  page.on('request', (request) => asked.push(new URL(request.url()).pathname));
-  await preview(page).getByText('A preview: nothing of this has run').waitFor();
-  await preview(page)
-    .getByText(`a link of ${link.length - site.url.length} characters`)
-    .waitFor();
-  await preview(page).locator('math').waitFor();
-  await page.getByText(/^The model pico, from this lab \(.*kept after/).waitFor();
-  await page.getByText('not run here').waitFor();
-  expect(await look(page, 'preview')).toEqual([]);
-  await page.keyboard.press('Space'); // The shortcut that runs is off here.
-  expect(asked.filter((path) => /\.safetensors|\/data\//.test(path))).toEqual([]);
-  expect(await databases(page)).toEqual([]);
-
-  await use(page);
-  expect(await page.evaluate(() => location.hash)).toBe('#/notebook');
-  expect(asked.filter((path) => /\.safetensors|\/data\//.test(path))).toEqual([]);
-  await runs(page);
-  const verdicts = page.getByTestId('figures').getByRole('cell', { name: 'reproduced: the same digits' });
-  expect(await verdicts.count()).toBe(5);
-  expect(await look(page, 'reproduced')).toEqual([]);
-  expect(complaints).toEqual([]);
-  expect(strangers).toEqual([]);
-  await page.context().close();
-}, 240_000);
 
 test('a notebook is edited with undo, kept, opened again, and a second tab goes on with a copy', async () => {
   const { page, complaints } = await site.visit();

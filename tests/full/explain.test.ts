@@ -2,8 +2,8 @@
 import type { Page } from 'playwright';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { SampleEvent } from '../../src/rft/events.ts';
-import { look } from './axe.ts';
-import { Site, go } from './site.ts';
+import { look } from '../e2e/axe.ts';
+import { Site, go } from '../e2e/site.ts';
 
 const RUN = `?${new URLSearchParams({
   notebook: 'smoke',
