@@ -1,4 +1,5 @@
 /** Numbers as a reader wants them. */
+import type { Progress } from './progress.ts';
 
 const number = (digits: number) => new Intl.NumberFormat('en', { minimumFractionDigits: digits, maximumFractionDigits: digits });
 const two = number(2);
@@ -87,3 +88,11 @@ const date = new Intl.DateTimeFormat('en', { dateStyle: 'medium', timeZone: 'UTC
 
 /** A day, YYYY-MM-DD. */
 export const day = (iso: string): string => date.format(new Date(iso));
+
+/** Bytes that come, with their rate and the time left: "3 MB of 8 MB · 2 MB/s · about 25 s left". */
+export function bytesProgress({ done, total, rate, secondsLeft }: Progress): string {
+  const parts = [`${bytes(done)} of ${bytes(total)}`];
+  if (rate !== undefined && rate >= 1) parts.push(`${bytes(Math.round(rate))}/s`);
+  if (secondsLeft !== undefined && secondsLeft >= 1) parts.push(`about ${duration(Math.round(secondsLeft) * 1000)} left`);
+  return parts.join(' · ');
+}

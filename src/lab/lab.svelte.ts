@@ -33,7 +33,7 @@ import { type Notebook, parseNotebook } from '../notebook/schema.ts';
 import { download } from './download.ts';
 import type { ForeignRun } from './export/desk.svelte.ts';
 import { fetchText } from './fetch.ts';
-import { bytes, duration } from './format.ts';
+import { bytesProgress } from './format.ts';
 import { KeptRuns, type OpenedRun } from './kept-runs.svelte.ts';
 import { Models } from './models.svelte.ts';
 import { NOTEBOOKS, type NotebookName } from './notebooks.ts';
@@ -168,11 +168,7 @@ export class Lab {
   /** Bytes with their rate and the time left. */
   readonly loadingText = $derived.by(() => {
     if (!this.loading) return '';
-    const { work, done, total, rate, secondsLeft } = this.loading;
-    const parts = [`${work === 'upload' ? 'Onto the GPU: ' : ''}${bytes(done)} of ${bytes(total)}`];
-    if (rate !== undefined && rate >= 1) parts.push(`${bytes(Math.round(rate))}/s`);
-    if (secondsLeft !== undefined && secondsLeft >= 1) parts.push(`about ${duration(Math.round(secondsLeft) * 1000)} left`);
-    return parts.join(' · ');
+    return `${this.loading.work === 'upload' ? 'Onto the GPU: ' : ''}${bytesProgress(this.loading)}`;
   });
 
   readonly busy = $derived(!['idle', 'stopped', 'done', 'failed'].includes(this.status));

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { bytes, counted, duration, fine, percent, points, rate, tick } from '../../src/lab/format.ts';
+import { bytes, bytesProgress, counted, duration, fine, percent, points, rate, tick } from '../../src/lab/format.ts';
 
 test('shares and their differences', () => {
   expect(percent(0.4567)).toBe('45.7 %');
@@ -21,4 +21,12 @@ test('bytes, rates and ticks', () => {
   expect([999, 1500, 25_000_000].map(bytes)).toEqual(['999 B', '1.5 kB', '25 MB']);
   expect([2.13, 0.1].map(rate)).toEqual(['2.1/s', '6.0/min']);
   expect([-0.2, 0, 0.30000000000000004].map(tick)).toEqual(['−0.2', '0', '0.3']);
+});
+
+test('bytes on their way, with a rate and the time left once they are known', () => {
+  const progress = { done: 3_000_000, total: 8_000_000, fraction: 0.375, rate: undefined, secondsLeft: undefined };
+  expect(bytesProgress(progress)).toBe(`${bytes(3_000_000)} of ${bytes(8_000_000)}`);
+  expect(bytesProgress({ ...progress, rate: 2e6, secondsLeft: 24.6 })).toBe(
+    `${bytes(3_000_000)} of ${bytes(8_000_000)} · ${bytes(2_000_000)}/s · about 25 s left`,
+  );
 });

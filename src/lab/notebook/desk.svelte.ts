@@ -139,14 +139,17 @@ export class NotebookDesk {
   }
 
   async removeSaved({ id }: SavedNotebook): Promise<void> {
-    await this.guard(async () => {
-      if (id !== this.id && !(await lockNotebook(id).then((lock) => (lock?.release(), lock)))) {
-        throw new InputError('This notebook is open in another tab.', 'Close it there before you remove it.');
-      }
-      await (await this.opened()).remove(id);
-      if (id === this.id) this.saving = 'nothing';
-      await this.listSaved();
-    });
+    await this.guard(() => this.forget(id));
+  }
+
+  /** @throws InputError for one that another tab has open; it stays. */
+  async forget(id: string): Promise<void> {
+    if (id !== this.id && !(await lockNotebook(id).then((lock) => (lock?.release(), lock)))) {
+      throw new InputError('This notebook is open in another tab.', 'Close it there before you remove it.');
+    }
+    await (await this.opened()).remove(id);
+    if (id === this.id) this.saving = 'nothing';
+    await this.listSaved();
   }
 
   /** The reader wants the previewed notebook: from here on it is his, and saved. */

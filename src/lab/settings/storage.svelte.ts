@@ -4,6 +4,7 @@ import { NotebookStore } from '../../notebook/store.ts';
 import { DownloadStore } from '../../workers/download-store.ts';
 import { type Bundle, bundlesOf, bytesHere, deleteBundle, fetchBundle } from '../../workers/offline.ts';
 import type { Lab } from '../lab.svelte.ts';
+import type { NotebookDesk } from '../notebook/desk.svelte.ts';
 import { type Progress, ProgressMeter } from '../progress.ts';
 
 export interface KeptBundle {
@@ -32,7 +33,10 @@ export class StorageDesk {
   private stopping: AbortController | undefined;
   private readonly downloads = new DownloadStore();
 
-  constructor(private readonly lab: Lab) {}
+  constructor(
+    private readonly lab: Lab,
+    private readonly notebookDesk: NotebookDesk,
+  ) {}
 
   async refresh(): Promise<void> {
     await this.guard(async () => {
@@ -86,11 +90,7 @@ export class StorageDesk {
       const runs = ids('Run');
       if (runs.length > 0) await this.lab.kept.remove(this.lab.kept.list.filter(({ id }) => runs.includes(id)));
       for (const id of ids('Interrupted run')) await this.lab.unfinished.remove(id);
-      const notebooks = ids('Notebook');
-      if (notebooks.length === 0) return;
-      const store = await NotebookStore.open();
-      for (const id of notebooks) await store.remove(id);
-      store.close();
+      for (const id of ids('Notebook')) await this.notebookDesk.forget(id);
     });
     await this.refresh();
   }
