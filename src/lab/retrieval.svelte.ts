@@ -97,8 +97,8 @@ export class Retrieval {
   }
 
   private async open(signal: AbortSignal): Promise<Embedder> {
-    if (this.choice === 'policy') return this.lab.openPolicyEmbedder(signal);
-    return this.lab.openMiniLm(this.choice, (message) => (this.loading = message));
+    if (this.choice === 'policy') return this.lab.outside.openPolicyEmbedder(signal);
+    return this.lab.outside.openMiniLm(this.choice, (message) => (this.loading = message));
   }
 
   private async drop(): Promise<void> {

@@ -166,7 +166,7 @@ export class DataDeskState {
     const answering = (slot.answering = new AbortController());
     slot.problem = undefined;
     try {
-      const vanilla = await this.lab.vanilla(questions.slice(0, VANILLA_QUESTIONS), answering.signal);
+      const vanilla = await this.lab.outside.vanilla(questions.slice(0, VANILLA_QUESTIONS), answering.signal);
       if (slot.answering !== answering) return; // Another file came meanwhile.
       slot.vanilla = vanilla;
       await this.reportAll();

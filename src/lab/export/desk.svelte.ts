@@ -171,7 +171,7 @@ class ExportDesk {
     const { kind } = order;
     if (kind === 'zip') return this.makeAll(order, run, measure);
     if (kind === 'cluster') {
-      const files = filesOf(await this.lab.exportCluster(run));
+      const files = filesOf(await this.lab.exports.cluster(run));
       return { name: `${runStem(run)}-cluster.zip`, size: sizeOf(files), files };
     }
     if (!isModelKind(kind)) {
@@ -213,7 +213,7 @@ class ExportDesk {
       );
     }
     const request = { kind, measure, dtype, card: await modelCard(run), fileName: `${runStem(run)}.${dtype}` };
-    const files = await this.lab.exportModel(request, run);
+    const files = await this.lab.exports.model(request, run);
     return filesOf(files);
   }
 }

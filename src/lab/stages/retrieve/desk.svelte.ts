@@ -74,7 +74,7 @@ class RetrieveDesk {
     try {
       const { settings, number, reworded } = this;
       const solutions = this.solved();
-      const found = await this.lab.inspectRetrieval({ question: number - 1, reworded, solutions }, this.stop.signal);
+      const found = await this.lab.outside.inspectRetrieval({ question: number - 1, reworded, solutions }, this.stop.signal);
       const { questions: pool } = await this.lab.trainingQuestions();
       this.inspected = { found, pool, question: number - 1, solutions: new Map(solutions), settings };
     } catch (error) {

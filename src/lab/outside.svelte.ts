@@ -1,0 +1,55 @@
+/** Work with the model that a run would take, outside a run. */
+import type { Question } from '../rft/dataset.ts';
+import type { Embedder } from '../rft/embedder.ts';
+import type { InspectionRequest, RetrievalInspection } from '../rft/retrieve/inspection.ts';
+import type { Interval } from '../rft/statistics.ts';
+import type { TrainerClient } from '../workers/client.ts';
+import { MiniLmEmbedder } from '../workers/embedder-client.ts';
+import type { MiniLmDevice } from '../workers/minilm-files.ts';
+import { openPolicyEmbedder } from '../workers/policy-embedder.ts';
+import type { LoadingMessage, ModelRequest } from '../workers/protocol.ts';
+import { CPU_MODEL } from './choices.svelte.ts';
+import type { Lab } from './lab.svelte.ts';
+import type { Progress } from './progress.ts';
+
+export class Outside {
+  /** How far the untouched model has come with questions outside a run. */
+  answered = $state.raw<Progress | undefined>();
+
+  constructor(
+    private readonly lab: Lab,
+    private readonly client: TrainerClient,
+  ) {}
+
+  /** The sentence encoder; `onProgress` hears of the bytes that are here while it loads. */
+  openMiniLm(device: MiniLmDevice, onProgress: (message: LoadingMessage) => void): Embedder {
+    return new MiniLmEmbedder({ device, base: this.lab.base }, onProgress);
+  }
+
+  /** The model that a run would take, as an embedder; without a GPU the one for the CPU. */
+  async openPolicyEmbedder(signal: AbortSignal): Promise<Embedder> {
+    return openPolicyEmbedder(this.client, await this.runsModel(), signal);
+  }
+
+  /** What the untouched model that a run would take makes of questions: one answer each, as the run's evaluation samples them. */
+  async vanilla(questions: readonly Question[], signal: AbortSignal): Promise<Interval> {
+    const { seed, evaluation } = await this.lab.settled();
+    const { temperature, max_new_tokens } = evaluation;
+    this.answered = undefined;
+    this.lab.restartMeter();
+    return this.client.vanilla(await this.runsModel(), { questions, seed, temperature, max_new_tokens }, signal);
+  }
+
+  /** What retrieval would make of a training question in the next run. */
+  async inspectRetrieval(request: InspectionRequest, signal: AbortSignal): Promise<RetrievalInspection> {
+    const config = await this.lab.settled();
+    return this.client.retrieve(await this.runsModel(), { ...request, config, train: await this.lab.questions(config, 'train') }, signal);
+  }
+
+  /** The model that a run would take. */
+  private async runsModel(): Promise<ModelRequest> {
+    const { model } = await this.lab.settled();
+    const { lab } = this;
+    return lab.device.status === 'missing' ? lab.request(CPU_MODEL, undefined, 'cpu') : lab.request(model, lab.files);
+  }
+}
