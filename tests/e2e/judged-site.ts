@@ -13,8 +13,9 @@ const SMALL = { base: 'pico', kind: 'prm', seed: 5, rank: 2, alpha: 4, steps: 2,
 
 export async function openJudgedSite(): Promise<{ readonly site: Site; close(): Promise<void> }> {
   const policy = await openPolicy('pico', await readModelFolder('pico'), { backend: 'cpu' });
-  const { files } = await trainAdapter(policy, SMALL, () => {});
   const folder = mkdtempSync(join(tmpdir(), 'site-'));
+  const whole = { checkpoint: join(folder, 'unfinished'), stopping: () => false };
+  const { files } = (await trainAdapter(policy, SMALL, () => {}, whole))!;
   const link = (from: string, to: string, but: string) => {
     mkdirSync(to, { recursive: true });
     for (const name of readdirSync(from)) if (name !== but) symlinkSync(resolve(from, name), join(to, name));

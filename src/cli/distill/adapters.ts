@@ -10,17 +10,19 @@ import type { AugmentationCounts, RewriteRecord } from '../../rft/events.ts';
 import { type AdapterExport, LORA_TARGETS, type LoraConfig, type Policy, type Sequence } from '../../rft/policy.ts';
 import { encodePrompts } from '../../rft/prompts.ts';
 import { answerAuc } from '../../rft/reward/quality.ts';
-import { type PrmExample, type PrmQuality, prmExample, prmQuality, trainPrm } from '../../rft/reward/train-prm.ts';
+import { type PrmExample, type PrmQuality, prmExample, prmQuality, prmSteps } from '../../rft/reward/train-prm.ts';
 import { learningRate } from '../../rft/schedule.ts';
 import { mean } from '../../rft/statistics.ts';
 import { TASKS } from '../../rft/tasks/registry.ts';
 import { PHRASINGS } from '../../rft/tasks/task.ts';
+import { readState, writeState } from './checkpoint.ts';
 import { toSequence } from './corpus.ts';
 import type { AdapterRecipe, TextKind } from './recipes.ts';
 
 const ADAM = { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weight_decay: 0, max_grad_norm: 1 };
 const SCHEDULE = { schedule: 'cosine', warmup_ratio: 0.05, min_lr_ratio: 0.05 } as const;
 const REPORT_EVERY = 100;
+const CHECKPOINT_EVERY = 500;
 
 const loraOf = ({ rank, alpha }: AdapterRecipe): LoraConfig => ({ rank, alpha, rslora: false, dropout: 0, targets: LORA_TARGETS });
 
@@ -32,18 +34,76 @@ export interface TrainedAdapter {
 
 type Log = (line: string) => void;
 
-/** Trains the adapter of this recipe over the policy's base, in place of the trainable one before. */
-export async function trainAdapter(policy: Policy, recipe: AdapterRecipe, log: Log): Promise<TrainedAdapter> {
+/** Where a training that is cut off is kept, and whether it is to be. */
+export interface Cut {
+  readonly checkpoint: string;
+  readonly stopping: () => boolean;
+}
+
+/** What an adapter is taught: the loss of each optimizer step, taken one after the other from the first. */
+interface Course {
+  readonly seed: Seed;
+  readonly value_head: boolean;
+  readonly step: (step: number) => Promise<number>;
+}
+
+/**
+ * Trains the adapter of this recipe over the policy's base, in place of the trainable one before. A training that was cut off goes on to the
+ * same files; undefined when it is cut off.
+ */
+export async function trainAdapter(policy: Policy, recipe: AdapterRecipe, log: Log, cut: Cut): Promise<TrainedAdapter | undefined> {
   const started = performance.now();
-  let loss = NaN;
-  const told = (step: number, now: number) => {
+  const course = recipe.kind === 'prm' ? await judging(policy, recipe, log) : writing(policy, recipe, recipe.kind);
+  await policy.attachAdapter(loraOf(recipe), course.seed.derive('adapter'), { value_head: course.value_head });
+  const saved = await resume(policy, cut.checkpoint);
+  if (saved) log(`resuming at step ${saved.step}`);
+  const first = saved?.step ?? 0;
+  let loss = saved?.loss ?? NaN;
+  const seconds = () => (saved?.seconds ?? 0) + (performance.now() - started) / 1000;
+  for (let step = first; step < recipe.steps;) {
+    const now = await course.step(step++);
     loss = Number.isNaN(loss) ? now : loss + (now - loss) / Math.min(step, 50);
-    if (step !== 20 && step % REPORT_EVERY !== 0) return;
-    const seconds = (performance.now() - started) / 1000;
-    log(`step ${step}/${recipe.steps}  loss ${loss.toFixed(4)}  about ${Math.ceil((seconds / step) * (recipe.steps - step))} s left`);
-  };
-  const files = recipe.kind === 'prm' ? await trainJudge(policy, recipe, told, log) : await trainText(policy, recipe, recipe.kind, told);
-  return { files, final_loss: loss, seconds: (performance.now() - started) / 1000 };
+    if (step === 20 || step % REPORT_EVERY === 0) {
+      const left = Math.ceil((seconds() / step) * (recipe.steps - step));
+      log(`step ${step}/${recipe.steps}  loss ${loss.toFixed(4)}  about ${left} s left`);
+    }
+    const stopping = cut.stopping();
+    if (stopping || step % CHECKPOINT_EVERY === 0) await keep(policy, cut.checkpoint, { step, loss, seconds: seconds() });
+    if (!stopping) continue;
+    log(`stopped at step ${step}; the same command goes on from there`);
+    return undefined;
+  }
+  return { files: await policy.exportAdapter(), final_loss: loss, seconds: seconds() };
+}
+
+interface Standing {
+  readonly step: number;
+  readonly loss: number;
+  readonly seconds: number;
+}
+
+async function keep(policy: Policy, path: string, { step, loss, seconds }: Standing): Promise<void> {
+  const { tensors, counters } = await policy.checkpoint();
+  await writeState(path, {
+    ...tensors,
+    counters: Float32Array.from(Object.values(counters)),
+    standing: Float32Array.of(step, loss, seconds),
+  });
+}
+
+/** Puts the policy, to which the adapter is attached, to where the training was cut off; undefined when it was not. */
+async function resume(policy: Policy, path: string): Promise<Standing | undefined> {
+  const fresh = await policy.checkpoint();
+  const names = Object.keys(fresh.tensors);
+  const saved = await readState(path, [...names, 'counters', 'standing']);
+  if (!saved) return undefined;
+  await policy.restore({
+    ...fresh,
+    tensors: Object.fromEntries(names.map((name) => [name, saved[name]!])),
+    counters: Object.fromEntries(Object.keys(fresh.counters).map((name, i) => [name, saved.counters![i]!])),
+  });
+  const [step, loss, seconds] = [...saved.standing!] as [number, number, number];
+  return { step, loss, seconds };
 }
 
 /** A teacher knows the domain, in whatever words it is asked. */
@@ -55,12 +115,7 @@ const DOCUMENTS: Readonly<Record<TextKind, (seed: Seed, index: number) => { read
   rewriting: (seed, index) => rewritingDocument(seed, index, { tasks: TASKS }),
 };
 
-async function trainText(
-  policy: Policy,
-  recipe: AdapterRecipe,
-  kind: TextKind,
-  told: (step: number, loss: number) => void,
-): Promise<AdapterExport> {
+function writing(policy: Policy, recipe: AdapterRecipe, kind: TextKind): Course {
   const seed = Seed.of(recipe.seed).derive('distill').derive(kind);
   const { tokenizer, info } = policy;
   const documents: Sequence[] = [];
@@ -70,15 +125,13 @@ async function trainText(
   }
   // Of like length side by side, so that a step that draws neighbours spends little on padding.
   documents.sort((a, b) => a.tokens.length - b.tokens.length);
-  await policy.attachAdapter(loraOf(recipe), seed.derive('adapter'));
-  for (let step = 0; step < recipe.steps; step++) {
+  const step = async (step: number) => {
     const rng = seed.derive('batch').derive(step).random();
     const batch = { sequences: neighbours(documents, recipe.batch, rng), loss_on: 'response', micro_batch: 0 } as const;
     const learning_rate = learningRate(step, recipe.steps, { ...SCHEDULE, learning_rate: recipe.learning_rate });
-    const { loss } = await policy.sftStep(batch, { ...ADAM, learning_rate }, seed.derive('dropout').derive(step));
-    told(step + 1, loss);
-  }
-  return policy.exportAdapter();
+    return (await policy.sftStep(batch, { ...ADAM, learning_rate }, seed.derive('dropout').derive(step))).loss;
+  };
+  return { seed, value_head: false, step };
 }
 
 /** `count` documents drawn from a window of the sorted ones. */
@@ -89,12 +142,7 @@ function neighbours(documents: readonly Sequence[], count: number, rng: Random):
 }
 
 /** Responses of the base that the task's checker labels. */
-async function trainJudge(
-  policy: Policy,
-  recipe: AdapterRecipe,
-  told: (step: number, loss: number) => void,
-  log: Log,
-): Promise<AdapterExport> {
+async function judging(policy: Policy, recipe: AdapterRecipe, log: Log): Promise<Course> {
   const seed = Seed.of(recipe.seed).derive('distill').derive('prm');
   const rng = seed.derive('questions').random();
   const questions = Array.from({ length: recipe.documents }, () =>
@@ -103,20 +151,10 @@ async function trainJudge(
   const rollouts = await labelledRollouts(policy, questions, 1, seed.derive('rollouts'));
   const labels = rollouts.flatMap(({ steps }) => steps.labels);
   log(`${rollouts.length} responses of the base with ${labels.length} steps, ${(100 * mean(labels)).toFixed(0)} % of them right`);
-  const training = {
-    lora: loraOf(recipe),
-    steps: recipe.steps,
-    batch_size: recipe.batch,
-    learning_rate: recipe.learning_rate,
-    optimizer: ADAM,
-    onStep: (step: number, { loss }: { loss: number }) => told(step, loss),
-  };
-  return trainPrm(
-    policy,
-    rollouts.map(({ withAnswer }) => withAnswer),
-    training,
-    seed,
-  );
+  const training = { steps: recipe.steps, batch_size: recipe.batch, learning_rate: recipe.learning_rate, optimizer: ADAM };
+  const examples = rollouts.map(({ withAnswer }) => withAnswer);
+  const learn = prmSteps(policy, examples, training, seed);
+  return { seed, value_head: true, step: async (step) => (await learn(step)).loss };
 }
 
 /** A response of the base with labels for its steps, and with one more for its answer line. */

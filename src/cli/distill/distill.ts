@@ -157,7 +157,7 @@ const untaughtFolder = (recipe: BaseRecipe, { cache }: Workshop): string => join
 const practisedFile = (recipe: BaseRecipe, { cache }: Workshop): string =>
   join(cache, `${recipe.name}-practised-${variant(recipe)}.safetensors`);
 
-const variant = ({ steps, documents, seed }: BaseRecipe): string => `${steps}-${documents}-${seed}`;
+const variant = ({ steps, documents, seed }: NamedRecipe): string => `${steps}-${documents}-${seed}`;
 
 type Trained = Pick<TrainedBase, 'final_loss' | 'steps' | 'seconds'> & {
   readonly parameters: number;
@@ -199,17 +199,16 @@ async function trainInto(out: string, recipe: BaseRecipe, workshop: Workshop): P
   return { ...facts, parameters: parameterCount(config), sha256: sha256(weights), lanes };
 }
 
-/** An adapter is a few hundred steps over a frozen base; one that is cut off starts again. */
-async function makeAdapter(recipe: NamedRecipe & { readonly is: 'adapter' }, { gpu, out, stopping }: Workshop): Promise<boolean> {
-  if (stopping()) {
-    log(`${recipe.name} is left; the same command goes on from there`);
-    return false;
-  }
+/** False when the time ran out. */
+async function makeAdapter(recipe: NamedRecipe & { readonly is: 'adapter' }, { gpu, out, cache, stopping }: Workshop): Promise<boolean> {
   const base = folderOf(recipe.base, out);
   log(`${recipe.name}: rank ${recipe.rank} over ${base}`);
   const policy = await openPolicy(recipe.base, await readModelFolder(base), { backend: 'webgpu', gpu: await nodeGpu() });
   try {
-    const { files, ...facts } = await trainAdapter(policy, recipe, log);
+    const checkpoint = join(cache, `${recipe.name}-${variant(recipe)}.safetensors`);
+    const trained = await trainAdapter(policy, recipe, log, { checkpoint, stopping });
+    if (!trained) return false;
+    const { files, ...facts } = trained;
     const weights = inHalves(files['adapter_model.safetensors']);
     const written = { ...files, 'adapter_model.safetensors': weights };
     await policy.loadAdapter(recipe.name, written);
@@ -218,6 +217,7 @@ async function makeAdapter(recipe: NamedRecipe & { readonly is: 'adapter' }, { g
     for (const [name, content] of Object.entries(written)) await writeFile(join(folder, name), content);
     const adapter = gpu.adapter.description || `${gpu.adapter.vendor} ${gpu.adapter.architecture}`;
     await writeFile(join(folder, 'README.md'), await adapterCard(policy, { recipe, adapter, sha256: sha256(weights), ...facts }, log));
+    await rm(checkpoint, { force: true });
     log(`wrote ${folder}`);
     return true;
   } finally {

@@ -4,7 +4,7 @@ import type { Question } from '../dataset.ts';
 import type { PrmRound } from '../events.ts';
 import type { AdapterName, PolicyCheckpoint } from '../policy.ts';
 import { familyGroups } from '../retrieve/families.ts';
-import { type PrmExample, learnSteps, prmQuality } from '../reward/train-prm.ts';
+import { type PrmExample, prmSteps, prmQuality } from '../reward/train-prm.ts';
 import { optimizerStep } from '../sft.ts';
 import { heldOutQuestions } from '../split.ts';
 import type { StageContext } from '../stage.ts';
@@ -47,7 +47,8 @@ export async function retrainJudge(
       optimizer,
       ...(signal && { signal }),
     };
-    await learnSteps(policy, learned, { ...training, onStep: (_step, metrics) => losses.push(metrics.loss) }, seed);
+    const learn = prmSteps(policy, learned, training, seed);
+    for (let step = 0; step < prm_steps; step++) losses.push((await learn(step)).loss);
     state = await policy.checkpoint();
     await policy.loadAdapter(LOOP_JUDGE, await policy.exportAdapter());
   } finally {

@@ -5,17 +5,7 @@
 import { InputError } from '../../base/errors.ts';
 import type { Seed } from '../../base/random.ts';
 import type { Question } from '../dataset.ts';
-import type {
-  AdapterExport,
-  AdapterName,
-  Generation,
-  LoraConfig,
-  OptimizerStep,
-  Policy,
-  PrmMetrics,
-  Sequence,
-  Tokenizer,
-} from '../policy.ts';
+import type { AdapterName, Generation, OptimizerStep, Policy, PrmMetrics, Sequence, Tokenizer } from '../policy.ts';
 import { learningRate } from '../schedule.ts';
 import { extractAnswer } from '../tasks/format.ts';
 import { taskOfQuestion } from '../tasks/registry.ts';
@@ -58,7 +48,6 @@ export function prmExample(
 }
 
 export interface PrmTraining {
-  readonly lora: LoraConfig;
   readonly steps: number;
   /** Examples per optimizer step. */
   readonly batch_size: number;
@@ -66,37 +55,27 @@ export interface PrmTraining {
   readonly learning_rate: number;
   /** All of AdamW but its learning rate. */
   readonly optimizer: Omit<OptimizerStep, 'learning_rate'>;
-  readonly onStep?: (step: number, metrics: PrmMetrics) => void;
   readonly signal?: AbortSignal;
 }
 
 /**
- * Trains a reward model as the policy's trainable adapter, in place of the one before, and gives its files.
+ * Training of the reward model that is attached: a function that takes its optimizer step of that number, from 0 on. Batches are drawn
+ * anew for each step; examples without steps teach nothing and are left out.
  * @throws InputError when no example has a step.
  */
-export async function trainPrm(policy: Policy, examples: readonly PrmExample[], training: PrmTraining, seed: Seed): Promise<AdapterExport> {
-  await policy.attachAdapter(training.lora, seed.derive('adapter'), { value_head: true });
-  await learnSteps(policy, examples, training, seed);
-  return policy.exportAdapter();
-}
-
-/**
- * Trains the reward model that is attached. Batches are drawn anew for each step; examples without steps teach nothing and are left out.
- * @throws InputError when no example has a step.
- */
-export async function learnSteps(
+export function prmSteps(
   policy: Policy,
   examples: readonly PrmExample[],
-  { steps, batch_size, learning_rate, optimizer, onStep, signal }: Omit<PrmTraining, 'lora'>,
+  { steps, batch_size, learning_rate, optimizer, signal }: PrmTraining,
   seed: Seed,
-): Promise<void> {
+): (step: number) => Promise<PrmMetrics> {
   const usable = examples.filter(({ positions }) => positions.length > 0);
   if (usable.length === 0) throw new InputError('No example has a step to learn from.', 'Give responses that reason in steps.');
-  for (let step = 0; step < steps; step++) {
+  return (step) => {
     const rng = seed.derive('batch').derive(step).random();
     const batch = Array.from({ length: batch_size }, () => rng.pick(usable));
     const rate = learningRate(step, steps, { learning_rate, schedule: 'cosine', warmup_ratio: 0.05, min_lr_ratio: 0.1 });
-    const metrics = await policy.prmStep(
+    return policy.prmStep(
       {
         sequences: batch.map(({ sequence }) => sequence),
         positions: batch.map(({ positions }) => positions),
@@ -107,8 +86,7 @@ export async function learnSteps(
       seed.derive('dropout').derive(step),
       signal,
     );
-    onStep?.(step + 1, metrics);
-  }
+  };
 }
 
 export interface PrmQuality {

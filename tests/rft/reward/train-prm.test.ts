@@ -14,7 +14,7 @@ import type { PpoMetricEvent } from '../../../src/rft/events.ts';
 import { runPipeline } from '../../../src/rft/pipeline.ts';
 import { type AdapterExport, LORA_TARGETS, type Policy, type PrmMetrics } from '../../../src/rft/policy.ts';
 import { checkPrm } from '../../../src/rft/reward/judge.ts';
-import { prmExample, prmQuality, trainPrm } from '../../../src/rft/reward/train-prm.ts';
+import { prmExample, prmQuality, prmSteps } from '../../../src/rft/reward/train-prm.ts';
 import { PICO_TASKS, TASKS } from '../../../src/rft/tasks/registry.ts';
 import { picoBytes, picoData, picoFiles } from '../../model/pico.ts';
 import { collect } from '../fixtures.ts';
@@ -73,8 +73,10 @@ describe('a trained one', () => {
   let files: AdapterExport;
   beforeAll(async () => {
     const examples = Array.from({ length: 4 }, (_, i) => documentExample(i).example);
-    const training = { lora: LORA, steps: 4, batch_size: 2, learning_rate: 2e-2, optimizer: OPTIMIZER };
-    files = await trainPrm(policy, examples, { ...training, onStep: (_, metrics) => steps.push(metrics) }, Seed.of(1));
+    await policy.attachAdapter(LORA, Seed.of(1), { value_head: true });
+    const learn = prmSteps(policy, examples, { steps: 4, batch_size: 2, learning_rate: 2e-2, optimizer: OPTIMIZER }, Seed.of(1));
+    for (let step = 0; step < 4; step++) steps.push(await learn(step));
+    files = await policy.exportAdapter();
     const folder = join(scratch, 'pico', 'adapters', 'prm');
     mkdirSync(folder, { recursive: true });
     for (const [name, content] of Object.entries(files)) writeFileSync(join(folder, name), content as string | Uint8Array);
