@@ -41,5 +41,6 @@ test('an explained variance below 0 is explained, early and late', () => {
 
 test('a logarithmic axis says what it leaves out', () => {
   expect(logNote([1, 0, -2])).toContain('2 are left out');
+  expect(logNote([1, 0])).toContain('one is left out');
   expect(logNote([1])).toBeUndefined();
 });

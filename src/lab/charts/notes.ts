@@ -45,5 +45,6 @@ export function explainedVarianceNote(updates: readonly RlMetricEvent[], { ppo }
 
 export function logNote(values: readonly number[]): string | undefined {
   const left = values.filter((value) => value <= 0).length;
-  return left === 0 ? undefined : `A logarithmic axis has no place for values of 0 and below: ${count(left)} are left out.`;
+  if (left === 0) return undefined;
+  return `A logarithmic axis has no place for values of 0 and below: ${left === 1 ? 'one is' : `${count(left)} are`} left out.`;
 }

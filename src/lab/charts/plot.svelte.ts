@@ -20,21 +20,22 @@ export interface PlotEvents {
 }
 
 export interface PlotView {
-  /** The y axis is logarithmic. */
-  readonly log: boolean;
+  /** Which axes are logarithmic. */
+  readonly logX: boolean;
+  readonly logY: boolean;
   /** Where the keyboard has put the cursor. */
   readonly cursor: () => number | undefined;
 }
 
 /** @param spec which series there are, and their kinds, stays as it is; their points may grow. */
-export function plot(spec: () => ChartSpec, { log, cursor }: PlotView, events: PlotEvents): Attachment<HTMLElement> {
+export function plot(spec: () => ChartSpec, view: PlotView, events: PlotEvents): Attachment<HTMLElement> {
   return (element) => {
     const color = colorReader(element);
     const first = untrack(spec);
     let latest = first;
     const markers = (chart: uPlot) => drawMarkers(chart, latest, color);
     const width = Math.max(200, element.clientWidth);
-    const chart = new uPlot(options(first, log, color, width, events, markers), dataOf(first, log), element);
+    const chart = new uPlot(options(first, view, color, width, events, markers), dataOf(first, view), element);
     chart.over.addEventListener('click', () => {
       const x = chart.cursor.idx == null ? undefined : chart.data[0][chart.cursor.idx];
       if (x !== undefined) events.pick(x);
@@ -48,13 +49,13 @@ export function plot(spec: () => ChartSpec, { log, cursor }: PlotView, events: P
         () => {
           timer = undefined;
           last = performance.now();
-          chart.setData(dataOf(latest, log));
+          chart.setData(dataOf(latest, view));
         },
         Math.max(0, last + REDRAW - performance.now()),
       );
     });
     $effect(() => {
-      const x = cursor();
+      const x = view.cursor();
       if (x !== undefined) chart.setCursor({ left: chart.valToPos(x, 'x'), top: 0 });
     });
     const resized = new ResizeObserver(() => {
@@ -76,10 +77,10 @@ export function plot(spec: () => ChartSpec, { log, cursor }: PlotView, events: P
   };
 }
 
-function dataOf({ series }: ChartSpec, log: boolean): uPlot.AlignedData {
-  const axis = axisOf(series);
+function dataOf({ series }: ChartSpec, { logX, logY }: PlotView): uPlot.AlignedData {
+  const axis = axisOf(series).filter((x) => !logX || x > 0);
   const lines = series.flatMap((line) => {
-    const values = alongAxis(line, axis).map((value) => (log && value !== null && value <= 0 ? null : value));
+    const values = alongAxis(line, axis).map((value) => (logY && value !== null && value <= 0 ? null : value));
     if (line.kind !== 'smooth') return [values];
     const { lo, hi } = envelope(values);
     return [values, smooth(values), ...(line.envelope ? [hi, lo] : [])];
@@ -126,7 +127,7 @@ function drawMarkers(chart: uPlot, { markers = [] }: ChartSpec, color: (name: st
 
 function options(
   { x, series, formatTick = tick, range, group = x }: ChartSpec,
-  log: boolean,
+  { logX, logY }: PlotView,
   color: (name: string) => string,
   width: number,
   events: PlotEvents,
@@ -167,23 +168,25 @@ function options(
     legend: { show: false },
     cursor: { y: false, drag: { x: false, y: false }, sync: { key: group }, points: { size: 7 } },
     scales: {
-      x: { time: false, range: (_, min, max) => (min === max ? [min - 1, max + 1] : [min, max]) },
-      y: log
+      x: logX
+        ? { time: false, distr: LOGARITHMIC, range: (_, min, max) => (min === max ? [min / 2, max * 2] : [min, max]) }
+        : { time: false, range: (_, min, max) => (min === max ? [min - 1, max + 1] : [min, max]) },
+      y: logY
         ? { distr: LOGARITHMIC, range: (_, min, max) => (min > 0 ? uPlot.rangeLog(min, max, 10, false) : [0.1, 1]) }
         : range
           ? { range: [...range] }
           : { range: (_, min, max) => span(min, max) },
     },
     axes: [
-      { ...axis, space: 60, size: 28, gap: 6, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000] },
-      // On a logarithmic axis most ticks carry no figure.
       {
         ...axis,
-        space: 36,
-        size: 52,
+        space: 60,
+        size: 28,
         gap: 6,
-        values: (_, ticks: (number | null)[]) => ticks.map((at) => (at === null ? '' : formatTick(at))),
+        incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000],
+        values: figures(tick),
       },
+      { ...axis, space: 36, size: 52, gap: 6, values: figures(formatTick) },
     ],
     bands,
     series: [{}, ...lines],
@@ -193,6 +196,10 @@ function options(
     },
   };
 }
+
+/** On a logarithmic axis most ticks carry no figure. */
+const figures = (format: (value: number) => string) => (_: uPlot, ticks: (number | null)[]) =>
+  ticks.map((at) => (at === null ? '' : format(at)));
 
 const isAlone = ({ data }: uPlot, series: number): boolean => Array.from(data[series]!).filter((value) => value != null).length === 1;
 

@@ -36,10 +36,8 @@ export interface ChartSpec {
   readonly format: (value: number) => string;
   /** Of the y axis; left out, plain numbers. */
   readonly formatTick?: (value: number) => string;
-  /** Of the y axis; left out, it follows the data. */
+  /** Of the y axis; left out, it follows the data and may be logarithmic. */
   readonly range?: readonly [number, number];
-  /** The reader may have the y axis logarithmic. */
-  readonly logarithmic?: boolean;
   /** Drawn as upright lines with their number. */
   readonly markers?: readonly Marker[];
   /** Charts of one group have one cursor; left out, those with the same x. */
