@@ -27,6 +27,12 @@ export interface Revision {
   readonly text: string;
 }
 
+/** All that was kept of a notebook, so that it can be put back. */
+export interface RemovedNotebook {
+  readonly entry: SavedNotebook;
+  readonly revisions: readonly Revision[];
+}
+
 interface Tables extends DBSchema {
   notebooks: { key: string; value: SavedNotebook };
   revisions: { key: [id: string, revision: number]; value: Revision };
@@ -116,13 +122,26 @@ export class NotebookStore {
     return readNotebook(found.text, 'The saved notebook');
   }
 
-  /** With all its revisions. */
-  async remove(id: string): Promise<void> {
-    await this.guard('The notebook could not be removed', async () => {
+  /** With all its revisions; undefined when it was no longer there. */
+  async remove(id: string): Promise<RemovedNotebook | undefined> {
+    return this.guard('The notebook could not be removed', async () => {
       const transaction = this.database.transaction(['notebooks', 'revisions'], 'readwrite');
+      const [notebooks, revisions] = [transaction.objectStore('notebooks'), transaction.objectStore('revisions')];
+      const range = IDBKeyRange.bound([id, 0], [id, Infinity]);
+      const [entry, kept] = await Promise.all([notebooks.get(id), revisions.getAll(range)]);
+      await Promise.all([notebooks.delete(id), revisions.delete(range), transaction.done]);
+      return entry && { entry, revisions: kept };
+    });
+  }
+
+  /** Puts back what `remove` took away. */
+  async restore({ entry, revisions: kept }: RemovedNotebook): Promise<void> {
+    await this.guard('The notebook could not be put back', async () => {
+      const transaction = this.database.transaction(['notebooks', 'revisions'], 'readwrite');
+      const revisions = transaction.objectStore('revisions');
       await Promise.all([
-        transaction.objectStore('notebooks').delete(id),
-        transaction.objectStore('revisions').delete(IDBKeyRange.bound([id, 0], [id, Infinity])),
+        transaction.objectStore('notebooks').put(entry),
+        ...kept.map((revision) => revisions.put(revision)),
         transaction.done,
       ]);
     });

@@ -43,6 +43,16 @@ test('each change is a revision, the same again is none, and the last ones stay'
   await expect(store.read('a')).rejects.toThrow('no longer kept');
 });
 
+test('a notebook that was removed is put back with all its revisions, and one that is gone gives nothing to put back', async () => {
+  for (const title of ['one', 'two', 'three']) await store.save('a', titled(title));
+  await store.save('b', titled('other'));
+  const before = { list: await store.list(), revisions: await store.revisions('a') };
+  const removed = await store.remove('a');
+  expect(await store.remove('a')).toBeUndefined();
+  await store.restore(removed!);
+  expect({ list: await store.list(), revisions: await store.revisions('a') }).toEqual(before);
+});
+
 test('savings of two tabs at once are revisions one after the other', async () => {
   const other = await NotebookStore.open(NAME);
   await Promise.all(Array.from({ length: 10 }, (_, i) => (i % 2 ? store : other).save('a', titled(`No. ${i}`))));

@@ -53,6 +53,19 @@ test('a notebook is edited with undo, kept, opened again, and a second tab goes 
   expect(parseNotebook(JSON.parse(text)).cells).toHaveLength(before - 1);
   await button(page, 'Close').click();
 
+  await button(page, 'Remove Mine').click();
+  await page.getByText('1 notebook removed.').waitFor();
+  await button(page, 'Open Mine').waitFor({ state: 'detached' });
+  await button(page, 'Undo the removal').click();
+  await button(page, 'Open Mine').waitFor();
+  await go(page, 'Settings');
+  await button(page, 'Delete notebook Mine').click();
+  await page.getByText('1 notebook deleted.').waitFor();
+  await button(page, 'Delete notebook Mine').waitFor({ state: 'detached' });
+  await button(page, 'Undo').click();
+  await button(page, 'Delete notebook Mine').waitFor();
+  await go(page, 'Notebook');
+
   await page.getByTestId('notebook-file').setInputFiles({ name: 'other.json', mimeType: 'application/json', buffer: Buffer.from(text.replace('"Mine"', '"Other"')) }); // prettier-ignore
   await preview(page).getByText('the file other.json').waitFor();
   await button(page, 'Close without using it').click();

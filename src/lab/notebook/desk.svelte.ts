@@ -8,7 +8,7 @@ import { type RemoteSource, bringsNotebook, fetchRemote, parseRemoteLink, placeO
 import { type Lesson, NO_LESSON } from '../../notebook/lesson.ts';
 import { type Comparison, type Results, compareResults, resultsOf, settingsDigest } from '../../notebook/results.ts';
 import { type Cell, NOTEBOOK_LIMITS, type Notebook, type NotebookData, notebookFile, readNotebook } from '../../notebook/schema.ts';
-import { NotebookStore, type SavedNotebook, lockNotebook } from '../../notebook/store.ts';
+import { NotebookStore, type RemovedNotebook, type SavedNotebook, lockNotebook } from '../../notebook/store.ts';
 import { linkAddress } from '../address.ts';
 import { changesOf } from '../../rft/live.ts';
 import { download } from '../download.ts';
@@ -43,6 +43,8 @@ export class NotebookDesk {
   /** Another tab writes the same notebook: this one goes on as a copy. */
   copied = $state(false);
   saved = $state.raw<readonly SavedNotebook[]>([]);
+  /** Of the last deletion, which can be undone while the page is open. */
+  removed = $state.raw<readonly RemovedNotebook[]>([]);
   /** The reader has left the lesson, and sees and changes what he likes. */
   leftLesson = $state(false);
   /** Group of rollouts on show; undefined follows the run. */
@@ -139,16 +141,36 @@ export class NotebookDesk {
   }
 
   async removeSaved({ id }: SavedNotebook): Promise<void> {
-    await this.guard(() => this.forget(id));
+    await this.guard(() => this.forget([id]));
   }
 
-  /** @throws InputError for one that another tab has open; it stays. */
-  async forget(id: string): Promise<void> {
-    if (id !== this.id && !(await lockNotebook(id).then((lock) => (lock?.release(), lock)))) {
-      throw new InputError('This notebook is open in another tab.', 'Close it there before you remove it.');
+  /** @throws InputError for one that another tab has open; it stays, and so do those after it. */
+  async forget(ids: readonly string[]): Promise<void> {
+    const store = await this.opened();
+    const removed: RemovedNotebook[] = [];
+    try {
+      for (const id of ids) {
+        const open = id === this.id;
+        const lock = open ? this.lock : await lockNotebook(id);
+        if (!lock) throw new InputError('This notebook is open in another tab.', 'Close it there before you remove it.');
+        const taken = await store.remove(id).finally(() => open || lock.release());
+        if (open) this.letGo();
+        if (taken) removed.push(taken);
+      }
+    } finally {
+      if (removed.length > 0) this.removed = removed;
+      await this.listSaved();
     }
-    await (await this.opened()).remove(id);
-    if (id === this.id) this.saving = 'nothing';
+  }
+
+  /** Puts back what was removed last. */
+  async undoRemoval(): Promise<void> {
+    if (this.removed.length === 0) return;
+    await this.guard(async () => {
+      const store = await this.opened();
+      for (const notebook of this.removed) await store.restore(notebook);
+      this.removed = [];
+    });
     await this.listSaved();
   }
 
@@ -309,10 +331,15 @@ export class NotebookDesk {
   private leave(): void {
     this.history = undefined;
     this.leftLesson = false;
+    this.copied = false;
+    this.letGo();
+  }
+
+  /** The notebook on the page stays; if it is changed again, it is saved as another one. */
+  private letGo(): void {
     this.lock?.release();
     this.lock = undefined;
     this.id = undefined;
-    this.copied = false;
     this.saving = 'nothing';
   }
 

@@ -70,9 +70,7 @@ export class StorageDesk {
     }
     this.fetching = undefined;
     this.stopping = undefined;
-    const { problem } = this;
-    await this.refresh();
-    this.problem ??= problem;
+    await this.refreshAfter(this.problem);
   }
 
   stop(): void {
@@ -81,7 +79,7 @@ export class StorageDesk {
 
   async removeBundle({ bundle }: KeptBundle): Promise<void> {
     await this.guard(() => deleteBundle(bundle, this.downloads));
-    await this.refresh();
+    await this.refreshAfter(this.problem);
   }
 
   async remove(things: readonly KeptThing[]): Promise<void> {
@@ -90,9 +88,20 @@ export class StorageDesk {
       const runs = ids('Run');
       if (runs.length > 0) await this.lab.kept.remove(this.lab.kept.list.filter(({ id }) => runs.includes(id)));
       for (const id of ids('Interrupted run')) await this.lab.unfinished.remove(id);
-      for (const id of ids('Notebook')) await this.notebookDesk.forget(id);
+      const notebooks = ids('Notebook');
+      // What can be undone is the last deletion, of whatever kind.
+      if (runs.length === 0) this.lab.kept.removed = [];
+      if (notebooks.length === 0) this.notebookDesk.removed = [];
+      else await this.notebookDesk.forget(notebooks);
     });
-    await this.refresh();
+    await this.refreshAfter(this.problem);
+  }
+
+  /** Runs and notebooks of the last deletion; an interrupted run is gone. */
+  async undo(): Promise<void> {
+    await this.lab.kept.undo();
+    await this.notebookDesk.undoRemoval();
+    await this.refreshAfter(this.lab.kept.problem ?? this.notebookDesk.problem);
   }
 
   /** The browser may ask the reader. */
@@ -100,6 +109,12 @@ export class StorageDesk {
     await this.guard(async () => {
       this.persisted = await navigator.storage.persist();
     });
+  }
+
+  /** With what went wrong before it still said. */
+  private async refreshAfter(problem: ErrorRecord | undefined): Promise<void> {
+    await this.refresh();
+    this.problem ??= problem;
   }
 
   private async notebooks(): Promise<KeptThing[]> {
