@@ -3,7 +3,7 @@ import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { trainBase } from '../../src/cli/distill/base.ts';
+import { rateOf, trainBase } from '../../src/cli/distill/base.ts';
 import { type Corpus, buildCorpus, drawBatch } from '../../src/cli/distill/corpus.ts';
 import type { Recipe } from '../../src/cli/distill/recipes.ts';
 import { readTokenizer } from '../../src/cli/models.ts';
@@ -22,7 +22,7 @@ const recipe: Recipe = {
   documents: 60,
   learning_rate: 4e-3,
   weight_decay: 0.01,
-  reading: { phases: [['numbers'], ['numbers', 'options'], READING_KINDS], loss: 0.1, most: 1, share: [0.5, 0.5] },
+  reading: { phases: [['numbers'], ['numbers', 'options'], READING_KINDS], loss: 0.1, most: 1, share: [0.5, 0.5], warm_up: 'each phase' },
 };
 let gpu: Gpu;
 let folder: string;
@@ -72,6 +72,17 @@ test('reading practice comes first, one kind after the other, and then worked qu
     });
   for (const phase of recipe.reading.phases) expect(kindsIn(phase)).toEqual(phase);
   expect(kindsIn(undefined)).toEqual(READING_KINDS);
+});
+
+test('the learning rate warms up once, or for each phase afresh, as the recipe says', () => {
+  const [reading, worked] = [
+    { phase: 2, since: 0 },
+    { phase: recipe.reading.phases.length + 1, since: 0 },
+  ];
+  const at = (warm_up: Recipe['reading']['warm_up'], progress: typeof reading, step = 500) =>
+    rateOf(step, progress, { ...recipe, steps: 1000, reading: { ...recipe.reading, warm_up } }) / recipe.learning_rate;
+  expect([at('once', reading, 0), at('once', reading), at('once', worked)]).toEqual([0.01, 1, 1]);
+  expect([at('each phase', reading), at('each phase', worked)]).toEqual([0.01, 0.01]);
 });
 
 test('a run that was cut off goes on where it was, to the same weights', async () => {

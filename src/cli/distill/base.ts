@@ -92,7 +92,7 @@ export async function trainBase(gpu: Gpu, lanes: Lanes, training: BaseTraining):
     const firstStep = trainer.steps;
     let reported = { steps: 0, seconds: 0 };
     while (reads(progress, recipe) || progress.since < recipe.steps) {
-      const rate = rateOf(progress, recipe);
+      const rate = rateOf(trainer.steps, progress, recipe);
       const batch = drawBatch(seed, trainer.steps, corpus, { batch: recipe.batch, ...mixture(progress, recipe) });
       const optimizer = { ...ADAM, learning_rate: rate, weight_decay: recipe.weight_decay };
       const metrics = await trainer.step(batch, optimizer, { taught: !reads(progress, recipe) });
@@ -131,7 +131,7 @@ export async function trainBase(gpu: Gpu, lanes: Lanes, training: BaseTraining):
 
 const readProgress = (path: string) => readState(path, ['weights', 'm', 'v', 'counters']);
 
-const reads = ({ phase }: Progress, { reading }: Recipe): boolean => phase <= reading.phases.length;
+const reads = ({ phase }: Pick<Progress, 'phase'>, { reading }: Recipe): boolean => phase <= reading.phases.length;
 
 /** What a step's documents are drawn from. */
 function mixture({ phase, since }: Progress, { steps, reading }: Recipe) {
@@ -139,13 +139,11 @@ function mixture({ phase, since }: Progress, { steps, reading }: Recipe) {
   return { phase: reading.phases[phase - 1], share: begin + (end - begin) * Math.min(1, since / steps) };
 }
 
-/**
- * Full rate through reading practice, a cosine over the worked questions. Each phase warms up afresh: Adam's second moments are those
- * of the learned phase's small gradients, and the first steps on new documents would otherwise wipe out what was learned.
- */
-function rateOf(progress: Progress, recipe: Recipe): number {
-  const { steps, learning_rate } = recipe;
-  const warm = learning_rate * Math.min(1, (progress.since + 1) / WARM_UP_STEPS);
+/** Full rate through reading practice, after a warm-up; a cosine over the worked questions. */
+export function rateOf(step: number, progress: Pick<Progress, 'phase' | 'since'>, recipe: Recipe): number {
+  const { steps, learning_rate, reading } = recipe;
+  const since = reading.warm_up === 'once' ? step : progress.since;
+  const warm = learning_rate * Math.min(1, (since + 1) / WARM_UP_STEPS);
   return reads(progress, recipe) ? warm : Math.min(warm, learningRate(progress.since, steps, { ...SCHEDULE, learning_rate }));
 }
 

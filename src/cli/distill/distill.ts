@@ -67,7 +67,10 @@ export async function distill(args: readonly string[]): Promise<number> {
       ? makeInParallel(left, processes, { start, finished, stopping, onStop })
       : makeInTurn(left, { out: flags.out, cache: flags.cache, stopping }, finished),
   );
-  if (code === 0) for (const recipe of recipes) await rm(marker(recipe), { force: true });
+  if (code === 0) {
+    for (const recipe of recipes) await rm(marker(recipe), { force: true });
+    log(`all made, in ${Math.round((performance.now() - started) / 1000)} s`);
+  }
   return code;
 }
 

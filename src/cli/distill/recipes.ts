@@ -30,6 +30,11 @@ export interface ReadingPractice {
   readonly most: number;
   /** Share of the documents that are reading practice among worked questions: when those begin, and at the end. */
   readonly share: readonly [begin: number, end: number];
+  /**
+   * Whether the learning rate warms up for each phase afresh. Adam's second moments are then those of the learned phase's small
+   * gradients, and the first steps on new documents would otherwise wipe out what a small model has learned; `mini` gets by without.
+   */
+  readonly warm_up: 'once' | 'each phase';
 }
 
 /** What a text adapter learns: right solutions; right ones in another reasoner's steps; Figure 2's instruction and five variations. */
@@ -70,7 +75,7 @@ const RECIPES: Readonly<Record<string, Recipe>> = {
     documents: 60_000,
     learning_rate: 4e-3,
     weight_decay: 0.01,
-    reading: { phases: PLAINEST_FIRST, loss: 0.08, most: 5000, share: [0.8, 0.2] },
+    reading: { phases: PLAINEST_FIRST, loss: 0.08, most: 5000, share: [0.8, 0.2], warm_up: 'each phase' },
   },
   nano: {
     tasks: NANO_TASKS,
@@ -80,7 +85,7 @@ const RECIPES: Readonly<Record<string, Recipe>> = {
     documents: 120_000,
     learning_rate: 3e-3,
     weight_decay: 0.01,
-    reading: { phases: PLAINEST_FIRST, loss: 0.08, most: 4000, share: [0.8, 0.2] },
+    reading: { phases: PLAINEST_FIRST, loss: 0.08, most: 4000, share: [0.8, 0.2], warm_up: 'each phase' },
     teacher: { model: 'mini', token_share: 0.25 },
   },
   mini: {
@@ -91,7 +96,7 @@ const RECIPES: Readonly<Record<string, Recipe>> = {
     documents: 160_000,
     learning_rate: 2e-3,
     weight_decay: 0.01,
-    reading: { phases: PLAINEST_FIRST, loss: 0.1, most: 400, share: [0.15, 0.15] },
+    reading: { phases: PLAINEST_FIRST, loss: 0.1, most: 400, share: [0.15, 0.15], warm_up: 'once' },
   },
 };
 
