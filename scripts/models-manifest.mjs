@@ -1,5 +1,6 @@
 /**
- * What the site says of its bundled models in models/manifest.json: parameters, and size and SHA-256 of every file that is loaded.
+ * What the site says of its bundled models in models/manifest.json: parameters, and size and SHA-256 of every file that is loaded,
+ * and the shapes, by which the memory of a run is told before any of them is.
  * Frozen adapters of a base lie in its folder adapters/, each in a folder by its name, in PEFT's layout.
  */
 import { createHash } from 'node:crypto';
@@ -12,8 +13,8 @@ const ADAPTER_FILES = ['adapter_config.json', 'adapter_model.safetensors'];
 
 /**
  * @typedef {{ name: string, bytes: number, sha256: string }} ManifestFile
- * @typedef {{ name: string, files: ManifestFile[] }} ManifestAdapter
- * @typedef {{ name: string, parameters: number, files: ManifestFile[], adapters: ManifestAdapter[] }} ManifestModel
+ * @typedef {{ name: string, rank: number, value_head: boolean, files: ManifestFile[] }} ManifestAdapter
+ * @typedef {{ name: string, parameters: number, config: unknown, files: ManifestFile[], adapters: ManifestAdapter[] }} ManifestModel
  */
 
 /**
@@ -31,6 +32,7 @@ export function modelsManifest(folder) {
       {
         name,
         parameters: contents.reduce((sum, [file, bytes]) => sum + (file.endsWith('.safetensors') ? countParameters(bytes) : 0), 0),
+        config: readJson(join(folder, name, 'config.json')),
         files: contents.map(([file, bytes]) => manifestFile(file, bytes)),
         adapters: adapters(join(folder, name, 'adapters')),
       },
@@ -54,8 +56,15 @@ function adapters(folder) {
   if (!existsSync(folder)) return [];
   return readdirSync(folder)
     .sort()
-    .map((name) => ({ name, files: ADAPTER_FILES.map((file) => manifestFile(file, readFileSync(join(folder, name, file)))) }));
+    .map((name) => {
+      const { r, task_type } = readJson(join(folder, name, 'adapter_config.json'));
+      const files = ADAPTER_FILES.map((file) => manifestFile(file, readFileSync(join(folder, name, file))));
+      return { name, rank: r, value_head: task_type === 'TOKEN_CLS', files };
+    });
 }
+
+/** @param {string} path */
+const readJson = (path) => JSON.parse(readFileSync(path, 'utf8'));
 
 /** @param {Buffer} safetensors */
 function countParameters(safetensors) {

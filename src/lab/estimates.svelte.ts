@@ -3,6 +3,7 @@ import type { Cost, QuestionCounts } from '../rft/ablation/estimate.ts';
 import { STAGES, type Stage } from '../rft/events.ts';
 import { QUESTIONS_PER_FILE } from '../rft/tasks/stream.ts';
 import { costsOf, estimateOf, ratesOf, timeText } from './estimate.ts';
+import { roughly } from './format.ts';
 import type { Lab } from './lab.svelte.ts';
 import { perLab } from './per-lab.svelte.ts';
 
@@ -41,6 +42,12 @@ class Estimates {
     const { seconds, unknown } = estimateOf(stages, this.costs, this.rates);
     return unknown.length === 0 ? seconds : undefined;
   }
+
+  /** Of the whole run, in a few words; empty where nothing like it was timed. */
+  readonly brief = $derived.by(() => {
+    const seconds = this.secondsOf(STAGES);
+    return seconds === undefined ? '' : roughly(seconds);
+  });
 
   /** A sentence; empty until there is something to say. */
   readonly text = $derived.by(() => {

@@ -1,5 +1,6 @@
 /** Work with the model that a run would take, outside a run. */
 import type { Question } from '../rft/dataset.ts';
+import type { Stage } from '../rft/events.ts';
 import type { Embedder } from '../rft/embedder.ts';
 import type { InspectionRequest, RetrievalInspection } from '../rft/retrieve/inspection.ts';
 import type { Interval } from '../rft/statistics.ts';
@@ -7,6 +8,7 @@ import type { TrainerClient } from '../workers/client.ts';
 import { MiniLmEmbedder } from '../workers/embedder-client.ts';
 import type { MiniLmDevice } from '../workers/minilm-files.ts';
 import { openPolicyEmbedder } from '../workers/policy-embedder.ts';
+import type { Needs } from '../workers/needs.ts';
 import type { LoadingMessage, ModelRequest } from '../workers/protocol.ts';
 import { CPU_MODEL } from './choices.svelte.ts';
 import type { Lab } from './lab.svelte.ts';
@@ -44,6 +46,16 @@ export class Outside {
   async inspectRetrieval(request: InspectionRequest, signal: AbortSignal): Promise<RetrievalInspection> {
     const config = await this.lab.settled();
     return this.client.retrieve(await this.runsModel(), { ...request, config, train: await this.lab.questions(config, 'train') }, signal);
+  }
+
+  /** What a run of these stages will fetch and take. */
+  async needs(stages: readonly Stage[]): Promise<Needs> {
+    const { lab } = this;
+    const config = await lab.settled();
+    const [train, test] = await Promise.all([lab.questions(config, 'train'), lab.questions(config, 'test')]);
+    const software = lab.backend === 'webgpu' && lab.device.status === 'ready' ? lab.device.report.adapter.software : undefined;
+    const device = software === undefined ? undefined : { software };
+    return this.client.needs({ model: await this.runsModel(), config, train, test, stages, ...(device && { device }) });
   }
 
   /** The model that a run would take. */

@@ -10,6 +10,7 @@ import { hasCritic } from '../rft/algorithms/algorithm.ts';
 import { algorithms } from '../rft/algorithms/registry.ts';
 import { formatRewritePrompt } from '../rft/augment/instruction.ts';
 import type { Config } from '../rft/config.ts';
+import { STAGES, type Stage } from '../rft/events.ts';
 import type { ModelConfig } from './config.ts';
 import { type Region, adapterRegions, baseLayout } from './layout.ts';
 
@@ -76,6 +77,11 @@ export function checkRegions(config: ModelConfig, limits: Pick<GPUSupportedLimit
   }
 }
 
+interface QuestionCounts {
+  readonly train: number;
+  readonly test: number;
+}
+
 /** How long and how many the sequences of a run are, at most. */
 export interface RunSizes {
   readonly rank: number;
@@ -98,27 +104,53 @@ export interface FrozenSize {
   readonly value_head: boolean;
 }
 
-/** @param questions of the training and the test set. */
-export function runSizes(config: Config, prompt: number, questions: { readonly train: number; readonly test: number }): RunSizes {
-  const { augment, data, synthesis, sft, ppo, evaluation, lora } = config;
+interface StageSizes {
+  readonly response: number;
+  readonly prompts: number;
+  readonly batch?: RunSizes['batches'][number];
+}
+
+function stageSizes(stage: Stage, { augment, data, synthesis, sft, ppo, evaluation }: Config, questions: QuestionCounts): StageSizes {
   const first = (limit: number, all: number) => (limit > 0 ? Math.min(limit, all) : all);
-  const rollouts = ppo.questions_per_update * ppo.samples_per_question;
-  // A rewriter reads its instruction, at most a token per byte, and no options.
-  const rewriting = augment.enabled && augment.rewriter === 'adapter' ? augment.max_new_tokens + formatRewritePrompt('').length : 0;
+  const trained = first(data.train_questions, questions.train);
+  switch (stage) {
+    case 'evaluate_before':
+    case 'evaluate_after':
+      return {
+        response: evaluation.max_new_tokens,
+        prompts: first(evaluation.limit, questions.test) * Math.max(1, evaluation.samples_per_question),
+      };
+    case 'augment':
+      // A rewriter reads its instruction, at most a token per byte, and no options.
+      return augment.enabled && augment.rewriter === 'adapter'
+        ? { response: augment.max_new_tokens + formatRewritePrompt('').length, prompts: trained }
+        : { response: 0, prompts: 0 };
+    case 'synthesize':
+      return { response: synthesis.max_new_tokens, prompts: trained * synthesis.tries_per_batch };
+    case 'sft':
+      return { response: synthesis.max_new_tokens, prompts: 0, batch: { sequences: sft.batch_size, micro_batch: sft.micro_batch } };
+    case 'ppo': {
+      const rollouts = ppo.questions_per_update * ppo.samples_per_question;
+      return { response: ppo.max_new_tokens, prompts: rollouts, batch: { sequences: rollouts, micro_batch: ppo.micro_batch } };
+    }
+  }
+}
+
+/**
+ * @param prompt tokens of the longest.
+ * @param questions of the training and the test set.
+ * @param stages those that are counted; left out, all of them.
+ */
+export function runSizes(config: Config, prompt: number, questions: QuestionCounts, stages: readonly Stage[] = STAGES): RunSizes {
+  const { lora, ppo } = config;
+  const sizes = stages.map((stage) => stageSizes(stage, config, questions));
   return {
     rank: lora.rank,
-    critic: ppo.enabled && hasCritic(algorithms[ppo.algorithm]),
+    critic: stages.includes('ppo') && ppo.enabled && hasCritic(algorithms[ppo.algorithm]),
     prompt,
-    response: Math.max(rewriting, synthesis.max_new_tokens, ppo.max_new_tokens, evaluation.max_new_tokens),
-    prompts: Math.max(
-      first(evaluation.limit, questions.test) * Math.max(1, evaluation.samples_per_question),
-      first(data.train_questions, questions.train) * synthesis.tries_per_batch,
-      rollouts,
-    ),
-    batches: [
-      { sequences: sft.batch_size, micro_batch: sft.micro_batch },
-      { sequences: rollouts, micro_batch: ppo.micro_batch },
-    ],
+    response: Math.max(...sizes.map(({ response }) => response)),
+    prompts: Math.max(...sizes.map(({ prompts }) => prompts)),
+    batches: sizes.flatMap(({ batch }) => batch ?? []),
   };
 }
 

@@ -22,12 +22,15 @@ export function encodePrompts({ tokenizer, info }: Policy, questions: readonly Q
 export const fitsContext = ({ tokenizer, info }: Pick<Policy, 'tokenizer' | 'info'>, question: Question): boolean =>
   encodePrompt(tokenizer, formatPrompt(question)).length < info.context;
 
+/** What of a tokenizer the length of a prompt depends on. */
+export type PromptTokenizer = Pick<Tokenizer, 'encode' | 'bosId'>;
+
 /** Tokens of the longest prompt without examples. */
-export const longestPrompt = (tokenizer: Tokenizer, questions: readonly Question[]): number =>
+export const longestPrompt = (tokenizer: PromptTokenizer, questions: readonly Question[]): number =>
   questions.reduce((most, question) => Math.max(most, encodePrompt(tokenizer, formatPrompt(question)).length), 0);
 
 /** The tokens of a prompt's text, after the begin token where the model expects one. */
-export function encodePrompt(tokenizer: Tokenizer, text: string): number[] {
+export function encodePrompt(tokenizer: PromptTokenizer, text: string): number[] {
   const tokens = tokenizer.encode(text);
   return tokenizer.bosId === undefined ? tokens : [tokenizer.bosId, ...tokens];
 }

@@ -8,6 +8,7 @@ import type { SettingChange } from '../rft/live.ts';
 import type { RetrievalInspection } from '../rft/retrieve/inspection.ts';
 import type { Interval } from '../rft/statistics.ts';
 import { type Answer, unwrap } from './answer.ts';
+import type { Needs, NeedsRequest } from './needs.ts';
 import { type Connection, openConnection, openPort } from './connection.ts';
 import type {
   ClusterExportRequest,
@@ -64,6 +65,11 @@ export class TrainerClient {
 
   describeModel(request: DescribeRequest): Promise<ModelDescription> {
     return this.ask((api) => api.describeModel(request));
+  }
+
+  /** What a run will fetch and take. */
+  needs(request: NeedsRequest): Promise<Needs> {
+    return this.ask((api) => api.needs(request));
   }
 
   /**

@@ -16,9 +16,13 @@ const manifestSchema = v.object({
     v.object({
       name: v.string(),
       parameters: count,
+      /** As its config.json has it. */
+      config: v.unknown(),
       files: filesSchema,
       /** Frozen adapters over it. */
-      adapters: v.array(v.object({ name: v.pipe(v.string(), v.regex(/^[\w-]+$/)), files: filesSchema })),
+      adapters: v.array(
+        v.object({ name: v.pipe(v.string(), v.regex(/^[\w-]+$/)), rank: count, value_head: v.boolean(), files: filesSchema }),
+      ),
     }),
   ),
 });

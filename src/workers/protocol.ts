@@ -16,6 +16,7 @@ import type { Question } from '../rft/dataset.ts';
 import type { InspectionRequest, RetrievalInspection } from '../rft/retrieve/inspection.ts';
 import type { Interval } from '../rft/statistics.ts';
 import type { Answer } from './answer.ts';
+import type { Needs, NeedsRequest } from './needs.ts';
 import type { TokensMessage } from './token-tap.ts';
 
 export type { AdapterDescription, AdapterExport, MemoryEstimate, PolicyInfo };
@@ -133,6 +134,8 @@ export interface TrainerApi {
   connect(port: MessagePort): void;
   openDevice(): Promise<Answer<DeviceReport>>;
   describeModel(request: DescribeRequest): Promise<Answer<ModelDescription>>;
+  /** What a run will fetch and take; nothing is fetched for that but the list of bundled models. */
+  needs(request: NeedsRequest): Promise<Answer<Needs>>;
   loadModel(request: ModelRequest): Promise<Answer<PolicyInfo>>;
   /** The model that is being loaded is given up; what arrived of it is kept. */
   cancelLoad(): void;

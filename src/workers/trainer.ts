@@ -45,6 +45,7 @@ import type {
   StepSize,
 } from './protocol.ts';
 import { keepRun } from './keeper.ts';
+import { type Needs, type NeedsRequest, needsOf } from './needs.ts';
 import { Outbox } from './outbox.ts';
 import { RunSession } from './session.ts';
 import { tokenTap } from './token-tap.ts';
@@ -98,6 +99,11 @@ export class Trainer implements TrainerApi {
       const memory = memoryNeeded(model.config, runSizes(config, prompt, { train: learned.length, test: tested.length }), adapter);
       return { name, model_type: model.config.model_type, parameters: parameterCount(model.config), memory };
     });
+  }
+
+  needs(request: NeedsRequest): Promise<Answer<Needs>> {
+    const { files } = request.model;
+    return answer(() => needsOf(request, files && folderOfFiles(files), this.downloads));
   }
 
   loadModel(request: ModelRequest): Promise<Answer<PolicyInfo>> {

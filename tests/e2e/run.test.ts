@@ -43,8 +43,10 @@ test('one button runs the method and shows accuracy before and after', async () 
   page.setDefaultTimeout(100_000);
   const estimate = page.getByTestId('estimate');
   await estimate.filter({ hasText: 'the first run on this device will tell' }).waitFor();
+  await estimate.filter({ hasText: /It fetches \w+ \(.+\), and takes up to .+ of the GPU’s memory/ }).waitFor();
   await page.getByRole('button', { name: 'Run the experiment' }).click();
   await saysExactly(page, 'Finished');
+  await estimate.filter({ hasText: 'It fetches nothing' }).waitFor();
 
   for (const side of ['before', 'after']) expect(await page.getByTestId(`accuracy-${side}`).textContent()).toMatch(/^\d+\.\d %$/);
   expect(await page.getByTestId('difference').textContent()).toMatch(/^[+−±]\d+\.\d$/);

@@ -7,8 +7,9 @@ const bundled = [
   {
     name: 'pico',
     parameters: 1,
+    config: {},
     files: [{ name: 'model.safetensors', bytes: 248_000, sha256 }],
-    adapters: [{ name: 'teacher', files: [{ name: 'adapter_model.safetensors', bytes: 12_000, sha256 }] }],
+    adapters: [{ name: 'teacher', rank: 4, value_head: false, files: [{ name: 'adapter_model.safetensors', bytes: 12_000, sha256 }] }],
   },
 ];
 

@@ -2,6 +2,7 @@
 import type { Stage } from '../../rft/events.ts';
 import { estimates } from '../estimates.svelte.ts';
 import type { Lab } from '../lab.svelte.ts';
+import { needs } from '../needs.svelte.ts';
 import { type PlaceStatus, type StagePlace, placeStatus, staleStages, timedStages } from './rail.ts';
 import { STAGE_ROUTES } from './routes.ts';
 
@@ -11,6 +12,7 @@ export class Rail {
   constructor(
     private readonly lab: Lab,
     private readonly estimated = estimates(lab),
+    private readonly needed = needs(lab),
   ) {}
 
   private readonly stale = $derived.by(() => {
@@ -37,7 +39,8 @@ export class Rail {
   });
 
   private expecting(id: StagePlace, status: PlaceStatus): PlaceStatus {
-    const expected = status.state === 'not run' ? this.estimated.secondsOf(timedStages(id)) : undefined;
-    return expected === undefined ? status : { ...status, expected };
+    if (status.state !== 'not run') return status;
+    const expected = this.estimated.secondsOf(timedStages(id));
+    return { ...status, ...(expected !== undefined && { expected }), needs: this.needed.partsOf(timedStages(id)) };
   }
 }

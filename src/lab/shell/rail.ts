@@ -117,6 +117,8 @@ export interface PlaceStatus {
   readonly time_ms: number;
   /** Seconds that it will take; left out where it is not to be run, or nothing like it was timed. */
   readonly expected?: number;
+  /** Memory that it will take and bytes that it has to fetch, in words; left out where it is not to be run, or needs none of its own. */
+  readonly needs?: readonly string[];
 }
 
 interface Situation {

@@ -6,8 +6,8 @@ import { LabError } from '../../base/errors.ts';
 import type { Config } from '../config.ts';
 import type { Question } from '../dataset.ts';
 import { type Embedder, PolicyEmbedder } from '../embedder.ts';
-import type { Policy, Tokenizer } from '../policy.ts';
-import { encodePrompt, encodePrompts, longestPrompt } from '../prompts.ts';
+import type { Policy } from '../policy.ts';
+import { type PromptTokenizer, encodePrompt, encodePrompts, longestPrompt } from '../prompts.ts';
 import { END_OF_EXAMPLES, formatFewShotPrompt, formatPrompt, formatResponse } from '../tasks/format.ts';
 import { VectorCache, VectorIndex } from './vector-index.ts';
 
@@ -47,7 +47,7 @@ export const responseRoom = ({ synthesis, ppo, evaluation }: Config): number =>
   Math.max(synthesis.max_new_tokens, ppo.max_new_tokens, evaluation.max_new_tokens);
 
 /** Tokens that no prompt of a run exceeds: what it has to have room for. */
-export function longestComposed(config: Config, tokenizer: Tokenizer, context: number, questions: readonly Question[]): number {
+export function longestComposed(config: Config, tokenizer: PromptTokenizer, context: number, questions: readonly Question[]): number {
   const alone = longestPrompt(tokenizer, questions);
   if (!needsEmbedder(config)) return alone;
   const bare = tokenizer.encode(`${formatResponse({ steps: [], answer: 'A' })}\n${END_OF_EXAMPLES}`).length;
