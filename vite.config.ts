@@ -2,7 +2,7 @@ import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { playwright } from '@vitest/browser-playwright';
 import { defineConfig } from 'vitest/config';
 import { BROWSER_FLAGS, findBrowser } from './scripts/system/browser.mjs';
-import { contentSecurityPolicy, models, offline } from './scripts/vite-plugins.mjs';
+import { contentSecurityPolicy, models, offline, results } from './scripts/vite-plugins.mjs';
 
 const executablePath = process.env.VITEST ? await findBrowser() : undefined;
 
@@ -20,7 +20,7 @@ const inNode = {
 export default defineConfig({
   base: './',
   appType: 'mpa', // A missing file is a 404, never index.html.
-  plugins: [svelte(), models(), contentSecurityPolicy(), offline()],
+  plugins: [svelte(), models(), results(), contentSecurityPolicy(), offline()],
   build: {
     target: 'es2022',
     assetsInlineLimit: 0,

@@ -1,5 +1,5 @@
-/** What Vite does not do by itself: the top-level models/ with their manifest, the content security policy, and work without a network. */
-import { cpSync, existsSync, writeFileSync } from 'node:fs';
+/** What Vite does not do by itself: the top-level models/ with their manifest, the tables of docs/results/, the content security policy, and work without a network. */
+import { cpSync, existsSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { VitePWA } from 'vite-plugin-pwa';
 import { CONTENT_SECURITY_POLICY } from './csp.mjs';
@@ -28,6 +28,26 @@ export function models() {
       const out = join(config.build.outDir, 'models');
       cpSync('models', out, { recursive: true });
       writeFileSync(join(out, 'manifest.json'), `${JSON.stringify(modelsManifest('models'), null, 1)}\n`);
+    },
+  };
+}
+
+/**
+ * The lab's own tables of ablations, which the page shows beside the paper's: docs/results/NAME.json as results/NAME.json.
+ * @returns {import('vite').Plugin}
+ */
+export function results() {
+  /** @type {import('vite').ResolvedConfig} */
+  let config;
+  return {
+    name: 'openrft:results',
+    configResolved: (resolved) => void (config = resolved),
+    configureServer: (server) =>
+      void server.middlewares.use('/results', (request, response) => sendFile('docs/results', request.url ?? '/', request, response)),
+    closeBundle() {
+      if (config.command !== 'build') return;
+      const filter = (/** @type {string} */ path) => statSync(path).isDirectory() || path.endsWith('.json');
+      cpSync('docs/results', join(config.build.outDir, 'results'), { recursive: true, filter });
     },
   };
 }

@@ -146,7 +146,15 @@ test('a table of an ablation stands beside the paper’s figures, and what is no
   const { page, complaints } = await site.visit('#/compare');
   await page.getByText('The ablation table, beside the paper’s').click();
   const table = page.getByRole('region', { name: 'Ablation table' });
-  expect(await table.locator('tbody tr').count()).toBe(PAPER_ROWS.length);
+  // The lab's own results come first: a row of each, and the paper's below it.
+  await table.getByText('.504 [.479, .529]').waitFor();
+  expect(await table.locator('tbody tr').count()).toBe(2 * PAPER_ROWS.length + 1);
+  const tables = page.getByRole('combobox', { name: 'Table' });
+  await tables.selectOption('The weight of the outcome, α');
+  await table.getByText('alpha 0.7').waitFor();
+  expect(await table.getByText('paper, not comparable').count()).toBe(0);
+  await tables.selectOption('The paper’s alone');
+  await expect.poll(() => table.locator('tbody tr').count()).toBe(PAPER_ROWS.length);
   const share = { mean: 0.5, lo: 0.4, hi: 0.6 };
   const file = {
     version: 1,
@@ -164,7 +172,7 @@ test('a table of an ablation stands beside the paper’s figures, and what is no
   await open('x.json', '{"version":1}');
   await page.getByText('x.json is no table of an ablation').waitFor();
   await open('table1.json', JSON.stringify(file));
-  await table.getByText('Rows of the paper’s table').waitFor();
+  await page.getByText('Rows of the paper’s table').waitFor();
   expect(await table.locator('tbody tr').allInnerTexts()).toEqual([
     expect.stringMatching(/^Vanilla\s+\.500 \[\.400, \.600\]/),
     expect.stringMatching(/^paper, not comparable\s+\.403\s+\.230$/),
