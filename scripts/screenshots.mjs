@@ -1,5 +1,5 @@
 /**
- * `npm run screenshots`: builds the site, plays the recording of the short run to its end, and pictures every place in light, dark and at
+ * `npm run screenshots`: builds the site, plays the recording of the quickstart to its end, and pictures every place in light, dark and at
  * the width of a phone, into screenshots/ (untracked). `docs/lab.png` is a copy of `screenshots/ppo-light-1280.png`.
  */
 import { spawnSync } from 'node:child_process';
@@ -21,7 +21,7 @@ const server = await serve('dist');
 const browser = await chromium.launch({ executablePath: await ensureBrowser(), args: BROWSER_FLAGS });
 for (const { name, ...options } of LOOKS) {
   const page = await browser.newPage(/** @type {import('playwright').BrowserContextOptions} */ (options));
-  await page.goto(`${server.url}?notebook=smoke`);
+  await page.goto(server.url);
   await page.getByRole('slider').first().focus();
   await page.keyboard.press('End');
   const links = page.getByRole('navigation').getByRole('link');

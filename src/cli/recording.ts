@@ -17,6 +17,7 @@ import { type Options, readOptions } from './options.ts';
 
 export const RECORDING_OPTIONS = {
   recorded: { type: 'string', value: 'DATE', about: 'The day of the run, YYYY-MM-DD; else that of the record’s file.' },
+  device: { type: 'string', value: 'NAME', about: 'What it ran on, where the adapter tells only its driver.' },
   out: { type: 'string', value: 'DIR', default: 'public/recordings', about: 'Where recordings and their index are.' },
 } as const satisfies Options;
 
@@ -36,7 +37,8 @@ export async function recording(args: readonly string[]): Promise<number> {
     );
   }
 
-  const { packed, line } = makeRecording(record, notebook, values.recorded ?? (await stat(path)).mtime.toISOString().slice(0, 10));
+  const recorded = values.recorded ?? (await stat(path)).mtime.toISOString().slice(0, 10);
+  const { packed, line } = makeRecording(record, notebook, { recorded, device: values.device ?? record.started.policy.device });
   const index = join(values.out, 'index.json');
   const others = existsSync(index) ? readRecordingIndex(await readFile(index, 'utf8')).filter((other) => other.notebook !== notebook) : [];
   const all = [...others, { ...line, sha256: await sha256Hex(packed) }].sort((a, b) => (a.notebook < b.notebook ? -1 : 1));

@@ -28,6 +28,8 @@ const headSchema = v.strictObject({
   app: text,
   /** See `adapterText`. */
   adapter: text,
+  /** What computed it, for the reader's eyes; the adapter's own name where it is left out. */
+  device: v.optional(text),
   seed: count,
   recorded: date,
   /** What is left of each update and stage, and of the events of the whole record. */
@@ -68,11 +70,11 @@ export function readRecordingIndex(json: string): RecordingIndex {
 }
 
 /**
- * @param record of a finished run of the notebook. @param recorded the day, as YYYY-MM-DD.
+ * @param record of a finished run of the notebook. @param about the day, as YYYY-MM-DD, and what it ran on.
  * @returns the packed recording, the same bytes for the same record, and its line of the index without the hash.
  * @throws InputError when even one rollout an update would be too much.
  */
-export function makeRecording(record: RunRecordFile, notebook: string, recorded: string) {
+export function makeRecording(record: RunRecordFile, notebook: string, about: { readonly recorded: string; readonly device: string }) {
   for (const [rollouts, inspected] of CUTS) {
     const events = trim(record.events, rollouts, inspected);
     const head: RecordingHead = {
@@ -83,7 +85,7 @@ export function makeRecording(record: RunRecordFile, notebook: string, recorded:
       app: record.started.app_version,
       adapter: adapterText(record.started.policy),
       seed: record.started.seed,
-      recorded,
+      ...about,
       trimmed: { rollouts, inspected, events: events.length, of: record.events.length },
     };
     const packed = gzipSync(new TextEncoder().encode([head, ...events].map((line) => `${JSON.stringify(line)}\n`).join('')), {
@@ -95,8 +97,7 @@ export function makeRecording(record: RunRecordFile, notebook: string, recorded:
     const line = {
       notebook,
       bytes: packed.byteLength,
-      device: record.started.policy.device,
-      recorded,
+      ...about,
       seed: head.seed,
       seconds: Math.round(record.events.reduce((most, { time_ms = 0 }) => Math.max(most, time_ms), 0) / 1000),
       updates: record.events.filter((event) => event.type === 'metric' && event.stage === 'ppo').length,

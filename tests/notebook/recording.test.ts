@@ -15,6 +15,7 @@ import { settingsDigest } from '../../src/notebook/results.ts';
 import { parseNotebook } from '../../src/notebook/schema.ts';
 import type { RunEvent, SampleEvent } from '../../src/rft/events.ts';
 
+const ABOUT = { recorded: '2026-01-02', device: 'A card' };
 const folder = new URL('../../public/recordings/', import.meta.url);
 const bytesOf = (name: string) => Uint8Array.from(readFileSync(new URL(recordingFile(name), folder)));
 const index = readRecordingIndex(readFileSync(new URL('index.json', folder), 'utf8'));
@@ -65,7 +66,7 @@ const larger = (times: number) => ({
 });
 
 test('what does not fit is cut to fewer responses, and never a metric', async () => {
-  const { packed, line } = makeRecording(larger(2), 'smoke', '2026-01-02');
+  const { packed, line } = makeRecording(larger(2), 'smoke', ABOUT);
   expect(packed.byteLength).toBeLessThanOrEqual(LARGEST_RECORDING);
   const { head, events } = readRecording(await unpackRecording(Uint8Array.from(packed)), 'smoke');
   expect(head.trimmed.rollouts).toBeLessThan(16);
@@ -78,12 +79,12 @@ test('what does not fit is cut to fewer responses, and never a metric', async ()
 });
 
 test('the same record gives the same bytes', () => {
-  expect(makeRecording(record, 'smoke', '2026-01-02')).toEqual(makeRecording(record, 'smoke', '2026-01-02'));
+  expect(makeRecording(record, 'smoke', ABOUT)).toEqual(makeRecording(record, 'smoke', ABOUT));
 });
 
 test('a recording that can never fit is refused, with its name', () => {
   const huge = { ...record, events: [...record.events, ...larger(1).events.map((event) => ({ ...event, stage: 'run', type: 'warning' }) as RunEvent)] }; // prettier-ignore
-  expect(() => makeRecording(huge, 'smoke', '2026-01-02')).toThrow(/The record of smoke takes more than 200000 bytes/);
+  expect(() => makeRecording(huge, 'smoke', ABOUT)).toThrow(/The record of smoke takes more than 200000 bytes/);
 });
 
 test('a recording that a server has unpacked on its way is read, and what is none is refused', async () => {
