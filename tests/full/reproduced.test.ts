@@ -1,6 +1,10 @@
-/** A run shared as a link: made in one profile, opened in another that has no network any more, run again there and reproduced. */
+/**
+ * A run shared as a link: made in one profile, opened in another whose model was made available and never used and that has no network
+ * any more, trained again there to its end and reproduced.
+ */
 import type { Page } from 'playwright';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { serve } from '../../scripts/serve.mjs';
 import { Site, go } from '../e2e/site.ts';
 
 const TINY = {
@@ -19,9 +23,12 @@ const TINY = {
 };
 const settings = `?${new URLSearchParams(TINY).toString()}`;
 
+let server: Awaited<ReturnType<typeof serve>>;
 let site: Site;
 beforeAll(async () => {
-  site = await Site.open();
+  server = await serve('dist');
+  // It is gone before the site is.
+  site = await Site.open({ server: () => Promise.resolve({ ...server, close: () => Promise.resolve() }) });
 });
 afterAll(() => site.close());
 
@@ -30,7 +37,7 @@ async function runs(page: Page, first: string): Promise<void> {
   await page.locator('.bar .title').filter({ hasText: /^Finished$/ }).waitFor(); // prettier-ignore
 }
 
-test('a link made in one profile is reproduced in another, offline after its first visit', async () => {
+test('a link made in one profile is reproduced in another, which was visited once and is offline', async () => {
   const maker = await site.visit(settings);
   maker.page.setDefaultTimeout(120_000);
   await runs(maker.page, 'Run');
@@ -42,11 +49,13 @@ test('a link made in one profile is reproduced in another, offline after its fir
   expect(maker.complaints).toEqual([]);
   await maker.page.context().close();
 
-  const { page, complaints, strangers } = await site.visit(settings);
+  const { page, complaints, strangers } = await site.visit(`${settings}#/settings`);
   page.setDefaultTimeout(120_000);
   await page.evaluate(async () => (await navigator.serviceWorker.ready).active !== null);
-  await runs(page, 'Run'); // The model is kept when it is first used.
+  await page.getByRole('button', { name: 'Make available offline: pico' }).click();
+  await page.getByRole('row').filter({ has: page.getByRole('rowheader', { name: /^pico/ }) }).getByText('all of it').waitFor(); // prettier-ignore
   await page.context().setOffline(true);
+  await server.close(); // Neither the page nor its service worker can reach it.
   await page.goto('about:blank');
   await page.goto(link);
   await page.getByRole('button', { name: 'Use this notebook' }).click();
