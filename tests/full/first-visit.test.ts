@@ -22,7 +22,7 @@ test('a first visit', async () => {
   const { page, complaints, strangers } = await site.visit(SHORTER);
   page.setDefaultTimeout(150_000);
   const modelFiles: string[] = [];
-  page.on('request', (request) => request.url().includes('/models/') && modelFiles.push(request.url()));
+  page.on('request', (request) => /\/models\/[^/]+\//.test(request.url()) && modelFiles.push(request.url()));
   let clicks = 0;
   const picture = () => page.screenshot({ path: `screenshots/first-visit-${clicks}.png`, fullPage: true });
   const click = async (name: string) => {
