@@ -21,6 +21,7 @@ import { KeptRuns, type OpenedRun } from './kept-runs.svelte.ts';
 import { Outside } from './outside.svelte.ts';
 import type { Picked } from './picked.ts';
 import { type Progress, ProgressMeter } from './progress.ts';
+import type { LabStep } from './reading/steps.ts';
 import { type Streamed, withTokens } from './reading/streamed.ts';
 import { Player } from './recording/player.svelte.ts';
 import { Retrieval } from './retrieval.svelte.ts';
@@ -46,7 +47,7 @@ export class Lab extends Choices {
   device = $state.raw<Device>({ status: 'opening' });
   status = $state<Status>('idle');
   /** How far *Step* goes. */
-  stepSize = $state<StepSize>('batch');
+  stepSize = $state<LabStep>('batch');
   /** Of the model that is being loaded, in bytes. */
   loading = $state.raw<(Progress & Pick<LoadingMessage, 'work'>) | undefined>();
   /** The batch of responses that is being drawn, or was drawn last, as far as it was watched. */
@@ -185,10 +186,10 @@ export class Lab extends Choices {
     }
   }
 
-  async step(): Promise<void> {
+  async step(size: StepSize): Promise<void> {
     if (!this.canStep) return;
-    if (this.status === 'paused') this.goOn(() => this.client.step(this.stepSize));
-    else await this.start({ resume: this.primary === 'continue', stepwise: this.stepSize });
+    if (this.status === 'paused') this.goOn(() => this.client.step(size));
+    else await this.start({ resume: this.primary === 'continue', stepwise: size });
   }
 
   async stop(): Promise<void> {

@@ -64,6 +64,7 @@ export class RunState {
 
   showLive(progress: ProgressEvent): void {
     this.live = progress;
+    if (progress.unit === 'micro-batches') return; // Several passes over the same sequences make one update.
     const stage = this.view.current && this.view.stages[this.view.current].progress;
     if (progress.unit === stage?.unit || progress.stage.startsWith('evaluate')) this.measure(progress, 0);
     else if (stage && progress.stage === 'ppo') this.measure(stage, progress.done / progress.total);

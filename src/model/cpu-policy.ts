@@ -198,6 +198,10 @@ export class CpuPolicy implements Policy {
     this.listener = listener;
   }
 
+  pace(): void {
+    // It trains sequence by sequence, without micro-batches.
+  }
+
   async score(
     sequences: readonly Sequence[],
     options: { adapter: AdapterName; temperature: number },

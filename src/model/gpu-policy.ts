@@ -13,6 +13,7 @@ import type {
   Generation,
   LoraConfig,
   OptimizerStep,
+  Pacer,
   Policy,
   PolicyCheckpoint,
   PolicyInfo,
@@ -117,6 +118,10 @@ export class GpuPolicy implements Policy {
 
   watch(listener: TokenListener | undefined): void {
     this.generator.listener = listener;
+  }
+
+  pace(pacer: Pacer | undefined): void {
+    this.trainer.pacer = pacer;
   }
 
   async score(

@@ -11,7 +11,7 @@ import { type LossHeadTeacher, lossHead, lossHeadBackward, lossHeadScalars } fro
 import { type Plane, type RolloutEntry, rlScalars, scatterActions } from '../nn/rl.ts';
 import { STATISTICS_LENGTH } from '../nn/statistics.ts';
 import { tokenWeights } from '../rft/losses.ts';
-import type { LossAggregation, OptimizerStep, SeedWords, Sequence, TokenScores } from '../rft/policy.ts';
+import type { LossAggregation, OptimizerStep, Pacer, SeedWords, Sequence, TokenScores } from '../rft/policy.ts';
 import type { Engine } from './engine.ts';
 import { headRegion } from './layout.ts';
 import { type AdapterUse, type ForwardState, type Trunk, backward, forward } from './llama.ts';
@@ -35,6 +35,7 @@ export interface TrainedRole extends Role {
 export class Trainer {
   private pool: TrainingPool | undefined;
   private pools = 0;
+  pacer: Pacer | undefined;
   private readonly rowLists = new Map<number, BufferView>();
 
   private constructor(
@@ -210,9 +211,10 @@ export class Trainer {
   /** Runs a micro-batch program over all parts, each with its list of rows. */
   async each(batches: MicroBatches, program: Program, signal: AbortSignal | undefined): Promise<void> {
     const rowOf = await this.rowList(batches.rows);
-    for (const part of batches.parts) {
+    for (const [i, part] of batches.parts.entries()) {
       this.engine.gpu.write(rowOf, part);
       await program.run(signal);
+      await this.pacer?.(i + 1, batches.parts.length);
     }
   }
 

@@ -62,7 +62,8 @@ export interface ProgressEvent extends Timed {
   readonly stage: Stage | EvaluationStage;
   readonly done: number;
   readonly total: number;
-  readonly unit: 'responses' | 'questions' | 'steps' | 'updates';
+  /** Micro-batches are live progress alone, no part of the stream. */
+  readonly unit: 'responses' | 'questions' | 'steps' | 'updates' | 'micro-batches';
 }
 
 export type MetricEvent =

@@ -8,7 +8,7 @@
 import type { AdapterExport, AdapterName, AdapterNorm, FrozenAdapter, LoraConfig } from './policy/adapters.ts';
 import type { DpoBatch, DpoMetrics } from './policy/dpo.ts';
 import type { PpoBatch, PpoConfig, PpoResult } from './policy/ppo.ts';
-import type { GenerateRequest, Generation, SeedWords, Sequence, TokenListener, TokenScores } from './policy/sequences.ts';
+import type { GenerateRequest, Generation, Pacer, SeedWords, Sequence, TokenListener, TokenScores } from './policy/sequences.ts';
 import type { OptimizerStep, PrmBatch, PrmMetrics, SftBatch, SftMetrics } from './policy/supervised.ts';
 
 export * from './policy/adapters.ts';
@@ -66,6 +66,12 @@ export interface Policy {
    * It changes no byte. Undefined ends it, and then nothing of a row comes back before its call has ended.
    */
   watch(listener: TokenListener | undefined): void;
+
+  /**
+   * From now on training waits for the pacer after each of its micro-batches: of log-probs, of values, of a step. It changes no byte.
+   * A policy that takes a batch as a whole never calls it. Undefined ends it.
+   */
+  pace(pacer: Pacer | undefined): void;
 
   /** Teacher-forced scores by the training kernels. */
   score(

@@ -184,10 +184,10 @@ export interface CheckpointMessage {
 }
 
 /**
- * How far a step goes: to the next response of the record, to the end of a batch (of responses, of tries, or an optimizer's), or to the
- * next update of the weights, in SFT or RL.
+ * How far a step goes: to the next response of the record, to the end of a micro-batch in training, to the end of a batch (of responses,
+ * of tries, or an optimizer's), or to the next update of the weights, in SFT or RL. Where a stage has no such piece, to the end of a batch.
  */
-export const STEP_SIZES = ['try', 'batch', 'update'] as const;
+export const STEP_SIZES = ['try', 'micro_batch', 'batch', 'update'] as const;
 export type StepSize = (typeof STEP_SIZES)[number];
 
 export type SessionState = 'running' | 'pausing' | 'paused';

@@ -18,7 +18,10 @@ export interface SessionListener {
 /** Longest that the loop goes on without letting commands in, in milliseconds. */
 const BREATH = 16;
 
-/** Whether an event ends a step: a response of the record, a batch (of responses, or an optimizer's), or an update of the weights. */
+/**
+ * Whether an event ends a step: a response of the record, a batch (of responses, or an optimizer's), or an update of the weights. Micro-batches
+ * are no events; `microBatch` hears of them.
+ */
 function endsStep(event: RunEvent, size: StepSize): boolean {
   if (event.type === 'sample') return size === 'try';
   if (event.type !== 'progress') return false;
@@ -87,6 +90,17 @@ export class RunSession {
     this.letOn?.();
   }
 
+  /** Training has come through one: here a step of that size ends, in the midst of an update. Resolves when it may go on. */
+  async microBatch(): Promise<void> {
+    if (!this.stepsByMicroBatch) return;
+    this.mode = 'paused';
+    await this.pauseHere();
+  }
+
+  get stepsByMicroBatch(): boolean {
+    return this.mode === 'stepping' && this.size === 'micro_batch';
+  }
+
   private goOn(mode: 'running' | 'stepping'): void {
     this.mode = mode;
     this.listener.state('running');
@@ -100,16 +114,19 @@ export class RunSession {
       await new Promise((resolve) => setTimeout(resolve, 0)); // A policy on the CPU never waits for anything else.
       this.lastBreath = performance.now();
     }
-    if (this.mode === 'paused' && !signal.aborted) {
-      this.pausedSince = performance.now();
-      const open = new Promise<void>((resolve) => (this.letOn = resolve));
-      this.listener.state('paused');
-      await open;
-      this.letOn = undefined;
-      this.pausedFor = this.pausedTime();
-      this.pausedSince = undefined;
-    }
+    if (this.mode === 'paused') await this.pauseHere();
     return !signal.aborted;
+  }
+
+  private async pauseHere(): Promise<void> {
+    if (this.controller.signal.aborted) return;
+    this.pausedSince = performance.now();
+    const open = new Promise<void>((resolve) => (this.letOn = resolve));
+    this.listener.state('paused');
+    await open;
+    this.letOn = undefined;
+    this.pausedFor = this.pausedTime();
+    this.pausedSince = undefined;
   }
 
   private pausedTime(): number {

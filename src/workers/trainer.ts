@@ -15,7 +15,7 @@ import { type NeededAdapter, loadNeededAdapters, neededAdapters } from '../rft/a
 import { firstQuestions, parseDataset } from '../rft/dataset.ts';
 import { PolicyEmbedder } from '../rft/embedder.ts';
 import { ChangeSchedule, type SettingChange } from '../rft/live.ts';
-import type { Policy } from '../rft/policy.ts';
+import type { Pacer, Policy } from '../rft/policy.ts';
 import { runWithRecovery } from '../rft/recovery.ts';
 import { longestComposed } from '../rft/retrieve/compose.ts';
 import { type RetrievalInspection, inspectRetrieval } from '../rft/retrieve/inspection.ts';
@@ -172,11 +172,17 @@ export class Trainer implements TrainerApi {
       const checkpoint = resume && decodeCheckpoint(resume);
       const schedule = new ChangeSchedule(config, changes);
       await this.endAside();
+      let stage = checkpoint?.stage ?? 'evaluate_before';
+      const pacer: Pacer = async (done, total) => {
+        if (session.stepsByMicroBatch) outbox.show({ type: 'progress', stage, done, total, unit: 'micro-batches' });
+        await session.microBatch();
+      };
       // The first policy is the one that is loaded; each later one replaces a lost device.
       let loaded = this.policy;
       const open = async () => {
         this.policy = loaded ?? (await this.openPolicy(this.model));
         loaded = undefined;
+        this.policy.pace(pacer);
         await loadNeededAdapters(this.policy, config, (adapter) => this.fetchAdapter(adapter, this.model!.request));
         return this.policy;
       };
@@ -203,6 +209,7 @@ export class Trainer implements TrainerApi {
         {
           event: (event) => {
             outbox.add(event);
+            if (event.type === 'stage') ({ stage } = event);
             if (event.type !== 'checkpoint') {
               keeper?.add(event);
               return;
@@ -228,6 +235,7 @@ export class Trainer implements TrainerApi {
         await this.closePolicy().catch(() => undefined);
         throw error;
       } finally {
+        this.policy?.pace(undefined);
         outbox.flush();
         await keeper?.close();
         this.session = undefined;

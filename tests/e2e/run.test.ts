@@ -95,7 +95,7 @@ test('augmentation shows each question in other words, with the key where the sh
 }, 120_000);
 
 test('step, resume, pause, stop within 250 ms, and on from the checkpoint', async () => {
-  const { page, complaints } = await site.visit(SHORT);
+  const { page, complaints } = await site.visit(`${SHORT}&ppo.micro_batch=2`);
   page.setDefaultTimeout(100_000);
   await page.getByText('Largest buffer').waitFor();
   await page.keyboard.press('.');
@@ -104,6 +104,19 @@ test('step, resume, pause, stop within 250 ms, and on from the checkpoint', asyn
   await runBar(page, 'Step').click();
   await page.locator('li[aria-current]').filter({ hasText: 'Synthesise' }).waitFor();
   await title(page).filter({ hasText: 'Paused in Synthesise' }).waitFor();
+
+  const size = page.getByLabel('Step size');
+  await size.selectOption('one micro-batch');
+  await page.getByText('micro-batches are of training: a step is one batch of responses').waitFor();
+  await size.selectOption('one update');
+  await runBar(page, 'Step').click();
+  await title(page).filter({ hasText: 'Paused in Fine-tune' }).waitFor();
+  await size.selectOption('one micro-batch');
+  await runBar(page, 'Step').click();
+  await page.getByText('micro-batch 1 of 4 of this pass').waitFor();
+  await runBar(page, 'Step').click();
+  await page.getByText('micro-batch 2 of 4 of this pass').waitFor();
+  await title(page).filter({ hasText: 'Paused in Reinforce' }).waitFor();
 
   await runBar(page, 'Resume').click();
   await runBar(page, 'Pause').click();

@@ -1,10 +1,11 @@
 /** Tokens that are read while they come: the same tokens, and the same run. */
 import { afterAll, describe, expect, test } from 'vitest';
 import { openPolicy } from '../../src/model/open.ts';
-import { type GenerateRequest, type Generation, WATCHED_ROWS, type WatchedTokens } from '../../src/rft/policy.ts';
+import { LORA_TARGETS, type GenerateRequest, type Generation, type Pacer, WATCHED_ROWS, type WatchedTokens } from '../../src/rft/policy.ts';
 import { encodePrompts } from '../../src/rft/prompts.ts';
 import { nodeGpu } from '../../src/cli/dawn.ts';
 import { picoData, picoFiles } from './pico.ts';
+import { STEP } from './policies.ts';
 
 describe.each(['cpu', 'webgpu'] as const)('on %s', async (backend) => {
   const policy = await openPolicy('pico', picoFiles(), { backend, ...(backend === 'webgpu' && { gpu: await nodeGpu() }) });
@@ -53,5 +54,21 @@ describe.each(['cpu', 'webgpu'] as const)('on %s', async (backend) => {
     await policy.generate({ ...request, prompts: request.prompts.slice(0, 1) });
     policy.watch(undefined);
     expect(requests.size).toBe(2);
+  });
+
+  test('training waits after each of its micro-batches, and comes out the same', async () => {
+    const sequences = await policy.generate(request);
+    const step = async (pacer?: Pacer) => {
+      await policy.attachAdapter({ rank: 2, alpha: 8, rslora: false, dropout: 0, targets: LORA_TARGETS }, request.seed);
+      policy.pace(pacer);
+      const metrics = await policy.sftStep({ sequences, loss_on: 'response', micro_batch: 2 }, STEP, request.seed);
+      policy.pace(undefined);
+      return metrics;
+    };
+    const waited: number[][] = [];
+    const unpaced = await step();
+    expect(await step(async (...pass) => void waited.push(pass))).toEqual(unpaced);
+    // The CPU trains sequence by sequence.
+    expect(waited).toEqual(backend === 'cpu' ? [] : [[1, 3], [2, 3], [3, 3]]); // prettier-ignore
   });
 });

@@ -8,7 +8,7 @@ import { InputError, LabError, throwIfStopped } from '../../src/base/errors.ts';
 import { Seed, pcg4d, unitFloat } from '../../src/base/random.ts';
 import { dpoLossReference, responseLossReference, tokenWeights } from '../../src/rft/losses.ts';
 import type {
-  AdapterExport, AdapterName, AdapterNorm, DpoBatch, DpoMetrics, FrozenAdapter, GenerateRequest, Generation, LoraConfig, OptimizerStep, Policy, PolicyCheckpoint, PolicyInfo,
+  AdapterExport, AdapterName, AdapterNorm, DpoBatch, DpoMetrics, FrozenAdapter, GenerateRequest, Generation, LoraConfig, OptimizerStep, Pacer, Policy, PolicyCheckpoint, PolicyInfo,
   PpoBatch, PpoConfig, PpoResult, SeedWords, Sequence, SftBatch, SftMetrics, Tokenizer, TokenScores,
 } from '../../src/rft/policy.ts'; // prettier-ignore
 
@@ -77,6 +77,7 @@ export class TabularPolicy implements Policy {
   readonly info: PolicyInfo;
   readonly tokenizer = tokenizer;
   disposed = false;
+  private pacer: Pacer | undefined;
   private readonly base: number[][];
   private lora: LoraConfig | undefined;
   private phase: PolicyCheckpoint['phase'] = 'base';
@@ -137,6 +138,10 @@ export class TabularPolicy implements Policy {
 
   watch(): void {
     // A table has its responses whole.
+  }
+
+  pace(pacer: Pacer | undefined): void {
+    this.pacer = pacer;
   }
 
   /** The state of a token is its one-hot vector, so this is a histogram of characters. */
@@ -288,7 +293,10 @@ export class TabularPolicy implements Policy {
     const scores = await this.score(sequences, { adapter: 'policy', temperature: 1 });
     const loss = -scores.reduce((sum, { logprobs }) => sum + logprobs.reduce((a, b) => a + b, 0), 0) / tokens;
     const grads = this.zeros('A', 'B');
-    for (const sequence of sequences) this.accumulate(grads, sequence, 1, new Float64Array(responseOf(sequence).length).fill(-1 / tokens));
+    for (const [i, sequence] of sequences.entries()) {
+      this.accumulate(grads, sequence, 1, new Float64Array(responseOf(sequence).length).fill(-1 / tokens));
+      await this.pacer?.(i + 1, sequences.length);
+    }
     return { loss, tokens, grad_norm: this.adamw('sft', grads, step) };
   }
 

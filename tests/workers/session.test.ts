@@ -124,3 +124,54 @@ test('what the pipeline throws reaches the caller', async () => {
   );
   await expect(bad.run()).rejects.toMatchObject({ code: 'bad-input' });
 });
+
+test('a step of one micro-batch pauses in the midst of an update, where training has any, and changes no byte', async () => {
+  const policy = new TabularPolicy();
+  const states: SessionState[] = [];
+  const events: RunEvent[] = [];
+  let passed = 0;
+  let since = 0;
+  const most: number[] = [];
+  const stepped: RunSession = new RunSession(
+    (signal, now) => runPipeline(policy, config, data, { signal, now }),
+    {
+      event: (event) => {
+        events.push(event);
+        if (event.type === 'progress' && event.stage === 'sft') most.push(since);
+        if (event.type === 'progress') since = 0;
+      },
+      state: (state) => {
+        states.push(state);
+        if (state === 'paused') soon(() => stepped.step('micro_batch'));
+      },
+    },
+    { stepwise: 'micro_batch' },
+  );
+  policy.pace(async () => {
+    passed++;
+    since++;
+    const before = states.filter((state) => state === 'paused').length;
+    await stepped.microBatch();
+    expect(states.filter((state) => state === 'paused')).toHaveLength(before + 1);
+  });
+  expect(await stepped.run()).toBe('done');
+  expect(Math.max(...most)).toBeGreaterThan(1);
+  expect(states.filter((state) => state === 'paused')).toHaveLength(passed + events.filter(({ type }) => type === 'progress').length);
+  expect(events.map(withoutTime)).toEqual(unbroken);
+});
+
+test('a run that is stopped while it holds at a micro-batch ends there', async () => {
+  const policy = new TabularPolicy();
+  let held = false;
+  const going: RunSession = new RunSession((signal, now) => runPipeline(policy, config, data, { signal, now }), {
+    event: () => undefined,
+    state: (state) => {
+      if (state === 'paused') soon(() => (held ? going.stop() : going.step('micro_batch')));
+    },
+  }, { stepwise: 'micro_batch' }); // prettier-ignore
+  policy.pace(() => {
+    held = true;
+    return going.microBatch();
+  });
+  expect(await going.run()).toBe('stopped');
+});

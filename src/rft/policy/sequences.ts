@@ -59,6 +59,9 @@ export interface WatchedTokens {
 
 export type TokenListener = (tokens: WatchedTokens) => void;
 
+/** Awaited after a micro-batch of a pass over training sequences, of which `done` of `total` are through. */
+export type Pacer = (done: number, total: number) => Promise<void>;
+
 export interface Sequence {
   readonly tokens: Int32Array;
   readonly prompt_length: number;

@@ -1,0 +1,101 @@
+/** Where a reader is in responses that are read token by token: those on their way, held until they are read, or those of the record. */
+import type { Stage } from '../../rft/events.ts';
+import type { Lab } from '../lab.svelte.ts';
+import { perLab } from '../per-lab.svelte.ts';
+import { type ReadableRow, type Streamed, endOfStep, recordedRows } from './streamed.ts';
+
+/** How far a step of reading goes. */
+export type ReadingStep = 'token' | 'reasoning_step';
+
+const ENDS = {
+  token: (_: readonly string[], from: number) => from + 1,
+  reasoning_step: endOfStep,
+} as const satisfies Record<ReadingStep, unknown>;
+
+class Reading {
+  open = $state(false);
+  /** Steps of the run bar, each of which brings what is read into sight. */
+  steps = $state(0);
+  /** Tokens a second; 0 shows each as it comes. */
+  speed = $state(0);
+  playing = $state(true);
+  /** Those whose responses the place on show reads. */
+  private stages = $state.raw<readonly Stage[]>([]);
+  /** Tokens of each response that are on show. */
+  private shown = $state(0);
+  /** The batch that is read, which may have been drawn to its end while the reader is not there yet. */
+  private held = $state.raw<Streamed | undefined>();
+
+  constructor(private readonly lab: Lab) {}
+
+  private readonly live = $derived.by(() => {
+    const { current } = this.lab.run.view;
+    return this.lab.busy && current !== undefined && this.stages.includes(current) ? this.lab.streamed : undefined;
+  });
+  private readonly asTheyCome = $derived(this.playing && this.speed === 0);
+  private readonly batch = $derived.by(() =>
+    this.asTheyCome || this.held?.request === this.live?.request ? this.live : (this.held ?? this.live),
+  );
+  readonly fromRun = $derived.by(() => this.batch !== undefined && this.lab.busy);
+  readonly rows = $derived.by<readonly ReadableRow[]>(() =>
+    this.batch && this.lab.busy ? this.batch.rows : recordedRows(this.lab.run.view, this.stages),
+  );
+  readonly longest = $derived(Math.max(0, ...this.rows.map(({ tokens }) => tokens.length)));
+  readonly at = $derived(this.asTheyCome ? this.longest : Math.min(this.shown, this.longest));
+  readonly over = $derived(this.rows.length > 0 && this.at >= this.longest && this.rows.every(({ done }) => done));
+  private readonly another = $derived(this.live !== undefined && this.batch?.request !== this.live.request);
+
+  /** The place on show reads these. */
+  of(stages: readonly Stage[]): void {
+    if (stages.join() === this.stages.join()) return;
+    this.stages = stages;
+    this.playing = true;
+    this.held = undefined;
+    this.shown = 0;
+  }
+
+  /** One token further by the clock; the next batch once this one is over. */
+  tick(): void {
+    if (this.at < this.longest) this.shown = this.at + 1;
+    else if (this.over && this.another) this.takeNext();
+  }
+
+  /** The reader goes on by hand, from what is on show. */
+  byHand(to: ReadingStep): void {
+    // Whoever watched as they came begins with the first token of what is there.
+    const from = this.asTheyCome || this.over ? 0 : this.at;
+    this.held = this.batch;
+    this.playing = false;
+    if (this.over && this.another) this.takeNext();
+    else this.shown = ENDS[to](this.rows.find(({ tokens }) => tokens.length > from)?.tokens ?? [], from);
+  }
+
+  togglePlay(): void {
+    // At its end it begins anew.
+    this.shown = this.over && !this.playing ? 0 : this.at;
+    this.held = this.batch;
+    this.playing = !this.playing;
+  }
+
+  /** One step of the run bar: further in what is there; false where all of it is read, and the run has to draw more. */
+  stepped(to: ReadingStep): boolean {
+    this.open = true;
+    this.steps++;
+    const there = this.rows.length > 0 && (this.fromRun ? this.playing || this.another || !this.over : !this.lab.busy);
+    if (there) {
+      this.byHand(to);
+      return true;
+    }
+    // What is drawn next is read from its first token on.
+    [this.playing, this.held, this.shown] = [false, undefined, 1];
+    this.lab.watchTokens(true);
+    return false;
+  }
+
+  private takeNext(): void {
+    this.held = this.live;
+    this.shown = 0;
+  }
+}
+
+export const reading = perLab((lab) => new Reading(lab));
