@@ -39,7 +39,7 @@ test('nothing is fetched before the click; then the notebook is in a preview', a
   expect(await look(page, 'remote')).toEqual([]);
   expect({ asked, strangers }).toEqual({ asked: [], strangers: [] });
   await page.getByRole('button', { name: 'Fetch and preview it' }).click();
-  await page.getByTestId('preview').getByText('The whole method on the smallest model').waitFor();
+  await page.getByTestId('preview').getByText('The smallest bundled model').waitFor();
   expect(asked).toEqual(['/open/n.json']);
   await page.getByRole('button', { name: 'Use this notebook' }).click();
   await page.getByRole('heading', { level: 1, name: 'Notebook' }).waitFor();

@@ -1,6 +1,6 @@
 /**
- * Runs whose worker ends, whose tab is closed and whose browser is killed, at points drawn from a seed and in a profile that lives on, and one
- * whose disk is full: each ends with the bytes of an undisturbed one.
+ * Runs whose worker is ended in the middle of whatever it does, whose tab crashes and whose browser is killed, at points drawn from a seed and
+ * in a profile that lives on, and one whose disk is full: each ends with the bytes of an undisturbed one.
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -49,7 +49,20 @@ function newProfile(): string {
 async function open(profile: string): Promise<{ context: BrowserContext; page: Page }> {
   const executablePath = (await findBrowser())!;
   const context = await chromium.launchPersistentContext(profile, { executablePath, args: BROWSER_FLAGS });
+  await context.addInitScript(rememberWorkers);
   return { context, page: await visit(context) };
+}
+
+/** So that a test ends them as nothing of the lab would. */
+function rememberWorkers(): void {
+  const workers: Worker[] = [];
+  Object.assign(window, { workers });
+  window.Worker = class extends Worker {
+    constructor(...args: ConstructorParameters<typeof Worker>) {
+      super(...args);
+      workers.push(this);
+    }
+  };
 }
 
 async function visit(context: BrowserContext): Promise<Page> {
@@ -84,32 +97,33 @@ async function adapter(page: Page): Promise<Uint8Array> {
   return openAdapter([{ name: 'adapter.zip', bytes }])['adapter_model.safetensors'];
 }
 
-/** At once, as by a power cut; the profile stays. */
-async function kill(context: BrowserContext): Promise<void> {
+/** Processes of the browser, at once and without a word, as by a power cut; the profile stays. */
+async function kill(context: BrowserContext, kind: 'browser' | 'renderer'): Promise<void> {
   const session = await context.browser()!.newBrowserCDPSession();
   const { processInfo } = await session.send('SystemInfo.getProcessInfo');
-  const closed = new Promise((resolve) => context.once('close', resolve));
-  process.kill(processInfo.find(({ type }) => type === 'browser')!.id, 'SIGKILL');
-  await closed;
+  for (const { type, id } of processInfo) if (type === kind) process.kill(id, 'SIGKILL');
 }
 
 /** How a run breaks off; gives the page where the reader finds it again. */
 const BREAKS: Readonly<Record<string, (page: Page, profile: string) => Promise<Page>>> = {
   worker: async (page) => {
-    const trainer = page.workers().find((worker) => worker.url().includes('trainer'))!;
-    const ended = trainer.waitForEvent('close');
-    await trainer.evaluate(() => self.close());
-    await ended;
+    await page.evaluate(() => (window as unknown as { workers: Worker[] }).workers.forEach((worker) => worker.terminate()));
     await page.reload();
     return page;
   },
   tab: async (page) => {
     const context = page.context();
+    const crashed = page.waitForEvent('crash');
+    await kill(context, 'renderer');
+    await crashed;
     await page.close();
     return visit(context);
   },
   browser: async (page, profile) => {
-    await kill(page.context());
+    const context = page.context();
+    const closed = context.waitForEvent('close');
+    await kill(context, 'browser');
+    await closed;
     return (await open(profile)).page;
   },
 };
