@@ -12,10 +12,10 @@ import {
   mean_pooling,
 } from '@xenova/transformers';
 import { checkTexts } from '../rft/embedder.ts';
-import { MINILM_NAME, type MiniLmDevice } from './minilm-files.ts';
+import { MINILM_NAME, type MiniLmDevice, PACKED } from './minilm-files.ts';
 
 export interface MiniLmParts {
-  /** By path below the model's folder, already checked. */
+  /** By path below the model's folder, as they were fetched and already checked. */
   readonly files: ReadonlyMap<string, Uint8Array<ArrayBuffer>>;
   /** ONNX Runtime's WebAssembly. */
   readonly wasm: Uint8Array<ArrayBuffer>;
@@ -44,7 +44,7 @@ export class MiniLm {
       useBrowserCache: false,
       useWasmCache: false,
       useCustomCache: true,
-      customCache: new GivenFiles(files),
+      customCache: new GivenFiles(await unpacked(files)),
       fetch: (address: unknown) => Promise.reject(new Error(`transformers.js asked for ${String(address)}`)),
     });
     // Threads would need cross-origin isolation, and one thread gives the same bytes everywhere.
@@ -71,6 +71,16 @@ export class MiniLm {
   async dispose(): Promise<void> {
     await this.model.dispose();
   }
+}
+
+/** The files by the names that transformers.js asks for. */
+async function unpacked(files: MiniLmParts['files']): Promise<MiniLmParts['files']> {
+  const entries = [...files].map(async ([path, bytes]) => {
+    if (!path.endsWith(PACKED)) return [path, bytes] as const;
+    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream('gzip'));
+    return [path.slice(0, -PACKED.length), new Uint8Array(await new Response(stream).arrayBuffer())] as const;
+  });
+  return new Map(await Promise.all(entries));
 }
 
 /** A cache in the sense of transformers.js that holds exactly the given files, whatever address they are asked by. */

@@ -8,7 +8,7 @@ import { sendFile } from '../../scripts/serve.mjs';
 import { look } from '../e2e/axe.ts';
 import { Site } from '../e2e/site.ts';
 
-const MODEL = '/models/all-MiniLM-L6-v2/onnx/model_quantized.onnx';
+const MODEL = '/models/all-MiniLM-L6-v2/onnx/model_quantized.onnx.gzip';
 const FOLDER = '/some/folder';
 const CUT = 5 * 2 ** 20 + 1000;
 
@@ -59,13 +59,13 @@ test('the encoder comes when asked for, survives a broken-off download, refuses 
   page.setDefaultTimeout(20_000);
   await page.getByText('Find similar questions').click();
   await page.getByRole('radio', { name: 'all-MiniLM-L6-v2, on the CPU' }).check();
-  await page.getByText(`38 MB from this site (${new URL(site.url).host}), once`).waitFor();
+  await page.getByText(`35 MB from this site (${new URL(site.url).host}), once`).waitFor();
   expect(fetched.filter((url) => /MiniLM|embedder|ort-wasm/.test(url))).toEqual([]);
-  const load = page.getByRole('button', { name: 'Download 38 MB and load' });
+  const load = page.getByRole('button', { name: 'Download 35 MB and load' });
 
   mishap = 'spoilt';
   await load.click();
-  await page.getByText('model_quantized.onnx is not the file that this lab was built with').waitFor();
+  await page.getByText('model_quantized.onnx.gzip is not the file that this lab was built with').waitFor();
   mishap = 'broken off';
   await load.click();
   await page.getByText(`${FOLDER}${MODEL} broke off at ${CUT} of`).waitFor();
