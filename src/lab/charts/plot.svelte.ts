@@ -5,13 +5,12 @@ import uPlot from 'uplot';
 import { tick } from '../format.ts';
 import { type ChartSpec, DASHES, alongAxis, axisOf, envelope, smooth } from './series.ts';
 
-const HEIGHT = 190;
 /** Milliseconds between redraws. */
 const REDRAW = 100;
 /** uPlot declares its kinds of scale as constants that only its own build can read. */
 // eslint-disable-next-line @typescript-eslint/no-unsafe-enum-assignment -- a const enum of a declaration file has no value to import
 const LOGARITHMIC = 3 as uPlot.Scale.Distr.Logarithmic;
-const FONT = '12px system-ui, "DejaVu Sans", sans-serif';
+const FONTS = 'system-ui, "DejaVu Sans", sans-serif';
 
 export interface PlotEvents {
   /** The x under the cursor, or undefined when it has left. */
@@ -34,8 +33,8 @@ export function plot(spec: () => ChartSpec, view: PlotView, events: PlotEvents):
     const first = untrack(spec);
     let latest = first;
     const markers = (chart: uPlot) => drawMarkers(chart, latest, color);
-    const width = Math.max(200, element.clientWidth);
-    const chart = new uPlot(options(first, view, color, width, events, markers), dataOf(first, view), element);
+    const size = { width: Math.max(200, element.clientWidth), height: element.clientHeight };
+    const chart = new uPlot(options(first, view, color, size, events, markers), dataOf(first, view), element);
     chart.over.addEventListener('click', () => {
       const x = chart.cursor.idx == null ? undefined : chart.data[0][chart.cursor.idx];
       if (x !== undefined) events.pick(x);
@@ -59,7 +58,7 @@ export function plot(spec: () => ChartSpec, view: PlotView, events: PlotEvents):
       if (x !== undefined) chart.setCursor({ left: chart.valToPos(x, 'x'), top: 0 });
     });
     const resized = new ResizeObserver(() => {
-      if (element.clientWidth > 0) chart.setSize({ width: element.clientWidth, height: HEIGHT });
+      if (element.clientWidth > 0) chart.setSize({ width: element.clientWidth, height: element.clientHeight });
     });
     resized.observe(element);
     const scheme = matchMedia('(prefers-color-scheme: dark)');
@@ -108,7 +107,7 @@ function drawMarkers(chart: uPlot, { markers = [] }: ChartSpec, color: (name: st
   ctx.strokeStyle = ctx.fillStyle = color('--ink');
   ctx.lineWidth = devicePixelRatio;
   ctx.setLineDash([3 * devicePixelRatio, 3 * devicePixelRatio]);
-  ctx.font = `${12 * devicePixelRatio}px system-ui, "DejaVu Sans", sans-serif`;
+  ctx.font = `${12 * devicePixelRatio}px ${FONTS}`;
   ctx.textBaseline = 'top';
   markers.forEach(({ x }, i) => {
     if (x < min || x > max) return;
@@ -129,7 +128,7 @@ function options(
   { x, series, formatTick = tick, range, group = x }: ChartSpec,
   { logX, logY }: PlotView,
   color: (name: string) => string,
-  width: number,
+  size: { readonly width: number; readonly height: number },
   events: PlotEvents,
   draw: (chart: uPlot) => void,
 ): uPlot.Options {
@@ -161,10 +160,16 @@ function options(
       }
     }
   }
-  const axis = { stroke: () => color('--soft'), font: FONT, grid: { stroke: () => color('--line'), width: 1 }, ticks: { show: false } };
+  // On very wide screens the page's letters are larger, and so are those of its charts.
+  const em = Number.parseFloat(getComputedStyle(document.documentElement).fontSize) / 16;
+  const axis = {
+    stroke: () => color('--soft'),
+    font: `${12 * em}px ${FONTS}`,
+    grid: { stroke: () => color('--line'), width: 1 },
+    ticks: { show: false },
+  };
   return {
-    width,
-    height: HEIGHT,
+    ...size,
     legend: { show: false },
     cursor: { y: false, drag: { x: false, y: false }, sync: { key: group }, points: { size: 7 } },
     scales: {
@@ -180,13 +185,13 @@ function options(
     axes: [
       {
         ...axis,
-        space: 60,
-        size: 28,
+        space: 60 * em,
+        size: 28 * em,
         gap: 6,
         incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000],
         values: figures(tick),
       },
-      { ...axis, space: 36, size: 52, gap: 6, values: figures(formatTick) },
+      { ...axis, space: 36 * em, size: 52 * em, gap: 6, values: figures(formatTick) },
     ],
     bands,
     series: [{}, ...lines],
