@@ -12,6 +12,7 @@ const LOOKS = [
   { name: 'light-1280', colorScheme: 'light', viewport: { width: 1280, height: 900 } },
   { name: 'dark-1280', colorScheme: 'dark', viewport: { width: 1280, height: 900 } },
   { name: 'light-360', colorScheme: 'light', viewport: { width: 360, height: 800 } },
+  { name: 'dark-360', colorScheme: 'dark', viewport: { width: 360, height: 800 } },
 ];
 
 const built = spawnSync(process.execPath, ['node_modules/vite/bin/vite.js', 'build', '--logLevel', 'warn'], { stdio: 'inherit' });

@@ -8,7 +8,7 @@ const one = number(1);
 const whole = number(0);
 const MINUS = '−';
 
-const typographic = (text: string) => text.replace('-', MINUS);
+const typographic = (text: string) => text.replaceAll('-', MINUS);
 
 /** 0.4567 as 45.7 %. */
 export const percent = (share: number): string => `${one.format(share * 100)} %`;

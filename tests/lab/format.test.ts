@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { bytes, bytesProgress, counted, duration, fine, percent, points, rate, tick } from '../../src/lab/format.ts';
+import { bytes, bytesProgress, counted, duration, fine, percent, points, rate, small, tick } from '../../src/lab/format.ts';
 
 test('shares and their differences', () => {
   expect(percent(0.4567)).toBe('45.7 %');
@@ -15,6 +15,8 @@ test('durations', () => {
 test('counts with their unit, and the figures of a token', () => {
   expect([counted(1, 'steps'), counted(1200, 'steps')]).toEqual(['1 step', '1,200 steps']);
   expect([-0.00001, -0.0123, 1.5].map(fine)).toEqual(['0', '−0.0123', '1.5']);
+  // Every minus is one, that of an exponent too.
+  expect([-9.3e-9, -0.25].map(small)).toEqual(['−9.3e−9', '−0.250']);
 });
 
 test('bytes, rates and ticks', () => {
