@@ -40,6 +40,20 @@ test('a word shows its meaning under the cursor and with the focus, stays while 
   expect(strangers).toEqual([]);
 });
 
+test('a control shows where it stands in the paper, with the formula and both values, and leads to the map', async () => {
+  const { page, complaints } = await site.visit('#/reward');
+  await page.getByRole('button', { name: 'In the paper: ppo.alpha', exact: true }).focus();
+  const card = page.getByText('Section 2.3.2, Figure 4 of the paper.');
+  await card.waitFor();
+  await page.getByText('R = α · or + (1 − α)').waitFor();
+  await page.getByText('Weight of the outcome: 0.7 in the paper, here 1.').waitFor();
+  expect(await look(page, 'paper-note')).toEqual([]);
+  await page.getByRole('link', { name: 'From the lab to the paper' }).click();
+  await page.getByRole('heading', { level: 1, name: 'Help' }).waitFor();
+  await expect.poll(() => page.evaluate(() => document.activeElement?.textContent), { timeout: 20_000 }).toBe('From the lab to the paper');
+  expect(complaints).toEqual([]);
+});
+
 test('a touch opens the card of a word within the window, and a touch elsewhere closes it', async () => {
   const { page, complaints } = await site.visit('#/reward', { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true });
   await page.getByRole('button', { name: 'α', exact: true }).tap();

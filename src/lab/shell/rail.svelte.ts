@@ -28,7 +28,7 @@ export class Rail {
     const situation = {
       view,
       config,
-      working: ['running', 'pausing', 'stopping'].includes(lab.status),
+      working: ['running', 'pausing', 'stopping'].includes(lab.status) || lab.player.playing,
       differences: lab.changed ? lab.differences : [],
       stale,
     };

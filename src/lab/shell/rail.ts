@@ -75,6 +75,18 @@ export const SWITCHES: Partial<Record<StagePlace, Switch>> = {
   },
 };
 
+/** The settings of each place of which the paper says most. */
+export const PAPER_SETTINGS: Readonly<Record<StagePlace, readonly string[]>> = {
+  data: ['data.train_questions', 'model'],
+  augment: ['augment.enabled', 'augment.variants', 'augment.use_in'],
+  synthesize: ['synthesis.max_tries', 'synthesis.temperature', 'synthesis.source'],
+  sft: ['lora.rank', 'sft.epochs', 'sft.batch_size', 'sft.learning_rate'],
+  retrieve: ['icl.k', 'icl.in_rl', 'icl.embedder'],
+  reward: ['ppo.alpha', 'ppo.outcome_rule', 'prm.model'],
+  ppo: ['ppo.algorithm', 'ppo.actor_learning_rate', 'ppo.critic_learning_rate', 'ppo.kl_coef', 'ppo.temperature'],
+  compare: ['evaluation.samples_per_question', 'evaluation.temperature'],
+};
+
 /** The settings that turn a switch: back to the notebook's own where those have it on. */
 export function turned({ isOn, on, off }: Switch, to: boolean, notebook: Config): readonly PathValue[] {
   if (!to) return off;

@@ -1,10 +1,14 @@
 /** Where each place of the lab stands in the paper (arXiv 2412.16849), by its sections, formulas and figures. */
+import { setting } from '../../format.ts';
+import { fieldOf, titleOf } from '../../settings.ts';
 import type { StagePlace } from '../../shell/rail.ts';
 
 export interface PaperPlace {
   readonly section: string;
   /** What stands there. */
   readonly about: string;
+  /** The paper numbers none of its formulas. */
+  readonly formula?: string;
   /** Sections of the config whose settings belong to it. */
   readonly settings: readonly string[];
 }
@@ -25,13 +29,41 @@ export const PAPER_MAP: Readonly<Record<StagePlace, PaperPlace>> = {
     about: 'Reasoning process synthesis: sampling until the answer is right. Table 2 compares teachers.',
     settings: ['synthesis'],
   },
-  sft: { section: '2.2.2', about: 'The loss L_SFT, minus the log-likelihood of steps and answer.', settings: ['sft', 'lora'] },
+  sft: {
+    section: '2.2.2',
+    about: 'The loss L_SFT, minus the log-likelihood of steps and answer.',
+    formula: 'L_SFT = −Σ log P(S, A | Q; π)',
+    settings: ['sft', 'lora'],
+  },
   retrieve: { section: '2.3.1', about: 'The k most similar question-answer pairs in the prompt.', settings: ['icl'] },
   reward: {
     section: '2.3.2, Figure 4',
-    about: 'R = α · outcome + (1 − α) · f(scores of the steps). Figure 4 shows a right answer by wrong steps.',
+    about: 'The reward weighs the outcome with the scores of the steps. Figure 4 shows a right answer by wrong steps.',
+    formula: 'R = α · or + (1 − α) · f(pr¹, pr², …, prᵐ)',
     settings: ['prm', 'reward'],
   },
-  ppo: { section: '2.3.2', about: 'RL with the process reward model, by PPO.', settings: ['ppo', 'loop'] },
+  ppo: {
+    section: '2.3.2',
+    about: 'RL with the process reward model, by PPO.',
+    formula: 'max E[min(r Â, clip(r, 1 − ε, 1 + ε) Â)]',
+    settings: ['ppo', 'loop'],
+  },
   compare: { section: '3.4, Table 1, Figure 3', about: 'The rows of Table 1, and the size of the training set.', settings: ['evaluation'] },
 };
+
+/** Settings that stand elsewhere in the paper than the others of their section. */
+const ELSEWHERE: Readonly<Record<string, StagePlace>> = { 'ppo.alpha': 'reward', 'ppo.outcome_rule': 'reward' };
+
+/** @param path a setting whose section some place of the map has. */
+export function paperOf(path: string): PaperPlace {
+  const place = ELSEWHERE[path];
+  return place ? PAPER_MAP[place] : Object.values(PAPER_MAP).find(({ settings }) => settings.includes(path.split('.')[0]!))!;
+}
+
+/** What the paper reports for a setting, beside the lab's default. */
+export function reportedText(path: string): string {
+  const { paper, default: ours } = fieldOf(path);
+  return paper === undefined
+    ? `${titleOf(path)}: the paper does not say; here ${setting(ours)}.`
+    : `${titleOf(path)}: ${setting(paper)} in the paper, here ${setting(ours)}.`;
+}
