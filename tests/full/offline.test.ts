@@ -28,7 +28,9 @@ const kept = (page: Page) => page.evaluate(async () => (await navigator.serviceW
 /** The next version of the lab is on the server, and the page hears of it. */
 async function renew(page: Page): Promise<void> {
   appendFileSync(join(folder, 'sw.js'), '\n// Newer.\n');
-  await page.evaluate(async () => void (await (await navigator.serviceWorker.ready).update()));
+  await page.evaluate(async () => {
+    await (await navigator.serviceWorker.ready).update();
+  });
 }
 
 test('a new version asks, waits while a run goes on, and loads the page when it is taken', async () => {
