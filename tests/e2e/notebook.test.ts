@@ -53,6 +53,17 @@ test('a notebook is edited with undo, kept, opened again, and a second tab goes 
   expect(parseNotebook(JSON.parse(text)).cells).toHaveLength(before - 1);
   await button(page, 'Close').click();
 
+  await button(page, 'Edit').click();
+  await page.getByLabel('Title').fill('Yours');
+  await button(page, 'Open Yours').waitFor();
+  await button(page, 'Earlier versions of Yours').click();
+  expect(await look(page, 'versions')).toEqual([]);
+  await page.getByRole('list', { name: 'Versions of Yours' }).getByRole('button').first().click();
+  await button(page, 'Open Mine').waitFor();
+  await button(page, 'Undo').click();
+  await button(page, 'Open Yours').waitFor();
+  await button(page, 'Redo').click();
+  await button(page, 'Open Mine').waitFor();
   await button(page, 'Remove Mine').click();
   await page.getByText('1 notebook removed.').waitFor();
   await button(page, 'Open Mine').waitFor({ state: 'detached' });

@@ -8,7 +8,7 @@ import { type RemoteSource, bringsNotebook, fetchRemote, parseRemoteLink, placeO
 import { type Lesson, NO_LESSON } from '../../notebook/lesson.ts';
 import { type Comparison, type Results, compareResults, resultsOf, settingsDigest } from '../../notebook/results.ts';
 import { type Cell, NOTEBOOK_LIMITS, type Notebook, type NotebookData, notebookFile, readNotebook } from '../../notebook/schema.ts';
-import { NotebookStore, type RemovedNotebook, type SavedNotebook, lockNotebook } from '../../notebook/store.ts';
+import { NotebookStore, type RemovedNotebook, type Revision, type SavedNotebook, lockNotebook } from '../../notebook/store.ts';
 import { linkAddress } from '../address.ts';
 import { changesOf } from '../../rft/live.ts';
 import { download } from '../download.ts';
@@ -137,6 +137,25 @@ export class NotebookDesk {
       this.copied = this.lock === undefined;
       this.id = this.lock && id;
       await this.take(this.copied ? { ...notebook, title: `${title} (copy)`.slice(0, NOTEBOOK_LIMITS.title) } : notebook);
+    });
+  }
+
+  /** Earlier states of a kept notebook, the latest first. */
+  async versionsOf({ id, revision }: SavedNotebook): Promise<readonly Revision[]> {
+    let versions: readonly Revision[] = [];
+    await this.guard(async () => {
+      versions = (await (await this.opened()).revisions(id)).filter((version) => version.revision < revision);
+    });
+    return versions;
+  }
+
+  /** To an earlier state of a kept notebook, as a change that can be undone. */
+  async goBack(saved: SavedNotebook, revision: number): Promise<void> {
+    await this.openSaved(saved);
+    if (this.problem) return;
+    await this.guard(async () => {
+      const earlier = await (await this.opened()).read(saved.id, revision);
+      this.change(() => earlier);
     });
   }
 
