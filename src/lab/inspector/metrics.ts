@@ -2,6 +2,7 @@
 import { klEstimate } from '../../rft/advantage.ts';
 import type { Config } from '../../rft/config.ts';
 import type { SampleEvent, TokenRecord } from '../../rft/events.ts';
+import { type Aggregation, aggregate } from '../../rft/reward/aggregation.ts';
 import { ENTROPY_SCALE, PROBABILITY_SCALE, SCORE_SCALE, type Scale, ratioScale, signedScale } from './scale.ts';
 
 interface Metric {
@@ -84,6 +85,36 @@ export function blocksOf({ step_scores = [] }: Pick<SampleEvent, 'step_scores'>,
   const blocks: Block[] = step_scores.map(({ score }, i) => ({ from: ends[i - 1] ?? 0, to: ends[i]!, score }));
   const rest = ends.at(-1) ?? 0;
   return rest < tokens ? [...blocks, { from: rest, to: tokens, score: undefined }] : blocks;
+}
+
+/** f of the steps' scores. */
+export interface Aggregate {
+  readonly value: number;
+  /** What f is, in words. */
+  readonly name: string;
+  /** The block whose score it is; undefined where all of them make it. */
+  readonly decisive: number | undefined;
+}
+
+const F_NAMES: Readonly<Record<Aggregation, string>> = {
+  mean: 'the mean',
+  min: 'the lowest',
+  last: 'the last',
+  product: 'the product',
+  soft_min: 'the soft minimum',
+};
+
+/** Undefined where no steps were judged. */
+export function aggregateOf(
+  { step_scores = [], process_reward }: Pick<SampleEvent, 'step_scores' | 'process_reward'>,
+  { aggregation, temperature }: Config['prm'],
+): Aggregate | undefined {
+  if (process_reward === undefined || step_scores.length === 0) return undefined;
+  const scores = step_scores.map(({ score }) => score);
+  // f may have been changed while the run went on, and then it is not the one of its start.
+  const asSet = Math.abs(aggregate(aggregation, scores, temperature) - process_reward) < 1e-3;
+  const at = { min: scores.indexOf(Math.min(...scores)), last: scores.length - 1 }[aggregation as string];
+  return { value: process_reward, name: asSet ? F_NAMES[aggregation] : 'another f', decisive: asSet ? at : undefined };
 }
 
 /** A metric of every token. */
