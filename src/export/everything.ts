@@ -3,7 +3,7 @@ import { InputError } from '../base/errors.ts';
 import { notebookFile } from '../notebook/schema.ts';
 import { type ExportFile, textFile } from './file.ts';
 import { SFT_SHAPES } from './rows.ts';
-import { type ExportedRun, cellsOf, provenance, titleOf } from './provenance.ts';
+import { type ExportedRun, notebookOf, provenance } from './provenance.ts';
 import { recordFile } from './record-files.ts';
 import type { TableFormat } from './tables.ts';
 
@@ -28,13 +28,15 @@ export async function everything(run: ExportedRun, format: TableFormat, models: 
     files.push(file);
     there.push({ path: file.name, what });
   };
-  const { record, started } = run;
+  const { record } = run;
   add(
     textFile('run-record.jsonl', record),
     'the run itself, an event per line; `npm run lab -- verify run-record.jsonl` repeats and compares it',
   );
-  const notebook = notebookFile({ title: titleOf(run), cells: cellsOf(run), config: started.config, app: started.app_version });
-  add(textFile('notebook.openrft.json', notebook), 'the notebook: open it in the lab, or run it headless');
+  add(
+    textFile('notebook.openrft.json', notebookFile(notebookOf(run))),
+    'the notebook with its figures: open it in the lab, or run it headless',
+  );
   const made = [
     ['html', undefined, 'report.html', 'the report: opens in any browser, without a network'],
     ['ipynb', undefined, 'notebook.ipynb', 'the same for Jupyter, with the figures'],

@@ -6,10 +6,9 @@ import type { Config } from '../rft/config.ts';
 import { changesOf } from '../rft/live.ts';
 import { canonicalJson } from '../notebook/json.ts';
 import { serializeNotebook } from '../notebook/schema.ts';
-import { resultsOf } from '../notebook/results.ts';
-import type { RlMetricEvent, Stage } from '../rft/events.ts';
+import type { Stage } from '../rft/events.ts';
 import { chartSvg, chartText, chartsOf } from './charts.ts';
-import { type ExportedRun, cellsOf, doneOf, titleOf } from './provenance.ts';
+import { type ExportedRun, cellsOf, doneOf, notebookOf, titleOf } from './provenance.ts';
 import { intervalText } from './text.ts';
 
 /** The sections of the config that a stage is set by. */
@@ -25,7 +24,6 @@ const SECTIONS: Readonly<Record<Stage, readonly (keyof Config)[]>> = {
 type Output = { readonly output_type: string } & Readonly<Record<string, unknown>>;
 
 export function jupyterNotebook(run: ExportedRun): string {
-  const { started } = run;
   const title = titleOf(run);
   const cells = cellsOf(run);
   const notebook = {
@@ -36,7 +34,7 @@ export function jupyterNotebook(run: ExportedRun): string {
       language_info: { name: 'python' },
       title,
       // The notebook itself, by which the lab opens this file again.
-      openrft_lab: serializeNotebook({ title, cells, config: started.config, app: started.app_version, ...resultsIn(run) }),
+      openrft_lab: serializeNotebook(notebookOf(run)),
     },
     cells: [
       markdown('head', `# ${title}\n\n${headText(run)}`),
@@ -46,12 +44,6 @@ export function jupyterNotebook(run: ExportedRun): string {
     ],
   };
   return `${JSON.stringify(notebook, null, 1)}\n`;
-}
-
-function resultsIn({ started, events }: ExportedRun) {
-  const done = doneOf(events);
-  const ppo = events.filter((event): event is RlMetricEvent => event.type === 'metric' && event.stage === 'ppo');
-  return done && { results: resultsOf(started, ppo, done, changesOf(events)) };
 }
 
 function headText({ started, from, events }: ExportedRun): string {

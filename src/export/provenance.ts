@@ -1,10 +1,10 @@
 /** Where an export comes from: what a reader needs to judge it, and to run it again. */
 import { sha256Hex } from '../base/sha256.ts';
 import { loraText } from './text.ts';
-import { type DoneEvent, type RunEvent, STAGES } from '../rft/events.ts';
+import { type DoneEvent, type RlMetricEvent, type RunEvent, STAGES } from '../rft/events.ts';
 import { changesOf } from '../rft/live.ts';
-import { adapterText, settingsDigest } from '../notebook/results.ts';
-import type { Cell } from '../notebook/schema.ts';
+import { adapterText, resultsOf, settingsDigest } from '../notebook/results.ts';
+import type { Cell, Notebook } from '../notebook/schema.ts';
 import type { RecordedRun } from './rows.ts';
 
 export interface ExportedRun extends RecordedRun {
@@ -28,6 +28,20 @@ export const titleOf = ({ title, started }: ExportedRun): string => title ?? `${
 
 /** Without a notebook, the stages. */
 export const cellsOf = ({ cells }: ExportedRun): readonly Cell[] => cells ?? STAGES.map((stage) => ({ kind: 'stage', stage }));
+
+/** The notebook of a run, with its figures where it was finished. */
+export function notebookOf(run: ExportedRun): Notebook {
+  const { started, events } = run;
+  const done = doneOf(events);
+  const ppo = events.filter((event): event is RlMetricEvent => event.type === 'metric' && event.stage === 'ppo');
+  return {
+    title: titleOf(run),
+    cells: cellsOf(run),
+    config: started.config,
+    app: started.app_version,
+    ...(done && { results: resultsOf(started, ppo, done, changesOf(events)) }),
+  };
+}
 
 /** The start of file names: model, questions and seed. */
 export const runStem = ({ started }: RecordedRun): string =>

@@ -178,6 +178,9 @@ describe('the archive of everything', () => {
     for (const name of ['run-record.jsonl', 'notebook.openrft.json', 'report.html', 'notebook.ipynb', 'rollouts.csv', 'preferences.csv', 'sft-messages.csv', 'sft-completion.csv', 'metrics.csv', 'adapter/']) expect(readme).toContain(name); // prettier-ignore
     expect(new TextDecoder().decode(read['run-record.jsonl'])).toBe(run.record);
     expect(readme).not.toContain('What is not here');
+    const notebook = readNotebook(new TextDecoder().decode(read['notebook.openrft.json']), 'the notebook');
+    const done = run.events.find((event) => event.type === 'done')!;
+    expect(notebook.results?.accuracy.after.mean).toBeCloseTo(done.accuracy.after.mean, 5);
 
     const again: Uint8Array<ArrayBuffer>[] = [];
     for await (const part of zipParts(files)) again.push(part);
