@@ -72,17 +72,23 @@ test('whatever has the focus can be seen: the run bar covers none of it, at eith
       let before = '';
       for (let i = 0; i < 60; i++) {
         await page.keyboard.press('Tab');
-        const seen = await page.evaluate(() => {
-          const element = document.activeElement!;
-          const { left, top, width: w, height: h } = element.getBoundingClientRect();
-          if (element.closest('.bar') || element === document.body) return 'end';
-          const points = [0.1, 0.5, 0.9].flatMap((x) => [0.2, 0.5, 0.8].map((y) => [left + w * x, top + h * y] as const));
-          const visible = points.some(([x, y]) => {
-            const there = document.elementFromPoint(x, y);
-            return there !== null && (element.contains(there) || there.contains(element) || there.closest('label')?.contains(element));
+        const hiddenNow = () =>
+          page.evaluate(() => {
+            const element = document.activeElement!;
+            const { left, top, width: w, height: h } = element.getBoundingClientRect();
+            if (element.closest('.bar') || element === document.body) return 'end';
+            const points = [0.1, 0.5, 0.9].flatMap((x) => [0.2, 0.5, 0.8].map((y) => [left + w * x, top + h * y] as const));
+            const visible = points.some(([x, y]) => {
+              const there = document.elementFromPoint(x, y);
+              return there !== null && (element.contains(there) || there.contains(element) || there.closest('label')?.contains(element));
+            });
+            return visible ? '' : element.outerHTML.slice(0, 120);
           });
-          return visible ? '' : element.outerHTML.slice(0, 120);
-        });
+        let seen = await hiddenNow();
+        if (seen !== '' && seen !== 'end') {
+          await page.waitForTimeout(300); // A card takes its place once its text has come.
+          seen = await hiddenNow();
+        }
         if (seen === 'end') break;
         if (seen !== '' && seen !== before) hidden.push(`${name} ${width}: ${seen}`);
         before = seen;
