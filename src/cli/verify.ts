@@ -1,6 +1,7 @@
 /**
  * `verify RECORD`: replays the run of a record (JSON lines, as `run --out` and the page write them) and compares. On the same adapter
- * every event has to be the same but for its time fields; on another one, accuracy has to lie in the recorded interval. Prints the
+ * every event has to be the same but for its time fields; on another one, accuracy has to lie in the recorded interval and greedy decoding before
+ * training to have the same log-probs within 0.001. Prints the
  * comparison as JSON; the exit code is 0 when the run was reproduced and 1 when it was not.
  */
 import { InputError } from '../base/errors.ts';

@@ -30,6 +30,8 @@ export const resultsSchema = v.strictObject({
   /** Test questions. */
   n: v.pipe(v.number(), v.safeInteger(), v.minValue(0)),
   accuracy: v.strictObject({ before: interval(0), after: interval(0), difference: interval(-1) }),
+  /** Mean log-prob of the tokens of greedy responses before training; left out by a run without greedy decoding, and by older ones. */
+  greedy_logprob: v.optional(finite),
   /** An entry per update of RL, to three significant digits. */
   reward: curve,
   kl: curve,
@@ -70,6 +72,7 @@ export function resultsOf(
     dataset: { train: started.dataset.train.sha256, test: started.dataset.test.sha256 },
     n,
     accuracy: { before: exactInterval(before), after: exactInterval(after), difference: exactInterval(difference) },
+    ...(done.greedy?.logprob_mean && { greedy_logprob: exact(done.greedy.logprob_mean.before) }),
     // A longer run is thinned nowhere: its curve is left out, and its accuracies travel.
     reward: ppo.length > 2000 ? [] : ppo.map(({ reward_mean }) => coarse(reward_mean)),
     kl: ppo.length > 2000 ? [] : ppo.map(({ kl }) => coarse(kl)),
@@ -77,15 +80,19 @@ export function resultsOf(
 }
 
 /**
- * `identical`: the same to every digit that travels. `within`: on another adapter or build, and inside the recorded 95 % interval.
+ * `identical`: the same to every digit that travels. `within`: on another adapter or build, and inside the recorded 95 % interval, or
+ * for log-probs at most LOGPROB_TOLERANCE away.
  * `outside`: not reproduced. `not_compared`: curves of different adapters, for which nothing is promised.
  */
 export type Verdict = 'identical' | 'within' | 'outside' | 'not_compared';
 
 export interface FigureVerdict {
-  readonly figure: 'accuracy_before' | 'accuracy_after' | 'difference' | 'reward' | 'kl';
+  readonly figure: 'accuracy_before' | 'accuracy_after' | 'difference' | 'greedy_logprob' | 'reward' | 'kl';
   readonly verdict: Verdict;
 }
+
+/** What greedy decoding of the untrained model may differ by from one machine to another, in nats per token. */
+export const LOGPROB_TOLERANCE = 1e-3;
 
 export type Comparison =
   | { readonly comparable: true; readonly figures: readonly FigureVerdict[]; readonly sameAdapter: boolean }
@@ -106,6 +113,12 @@ export function compareResults(recorded: Results, rerun: Results): Comparison {
     if (canonicalJson(recorded[name]) === canonicalJson(rerun[name])) return 'identical';
     return sameAdapter ? 'outside' : 'not_compared';
   };
+  const greedy = (): FigureVerdict[] => {
+    const [was, is] = [recorded.greedy_logprob, rerun.greedy_logprob];
+    if (was === undefined || is === undefined) return [];
+    const close = Math.abs(was - is) <= LOGPROB_TOLERANCE ? 'within' : 'outside';
+    return [{ figure: 'greedy_logprob', verdict: was === is ? 'identical' : close }];
+  };
   return {
     comparable: true,
     sameAdapter,
@@ -113,6 +126,7 @@ export function compareResults(recorded: Results, rerun: Results): Comparison {
       { figure: 'accuracy_before', verdict: accuracy('before') },
       { figure: 'accuracy_after', verdict: accuracy('after') },
       { figure: 'difference', verdict: accuracy('difference') },
+      ...greedy(),
       { figure: 'reward', verdict: series('reward') },
       { figure: 'kl', verdict: series('kl') },
     ],

@@ -18,6 +18,8 @@ export interface ResponseSet {
   readonly right: readonly number[];
   readonly outcomes: OutcomeCounts;
   readonly response_length_mean: number;
+  /** Mean over responses of the mean log-prob of their tokens: of greedy ones at temperature 1, else at the sampling temperature. */
+  readonly logprob_mean: number;
 }
 
 export interface EvaluationResult {
@@ -110,6 +112,7 @@ async function* respond(context: StageContext, job: EvaluationJob, pass: Pass): 
   const right = questions.map(() => 0);
   const outcomes: Outcome[] = [];
   const lengths: number[] = [];
+  const logprobs: number[] = [];
   for (let at = 0; at < jobs.length; at += REQUEST_SIZE) {
     const chunk = jobs.slice(at, at + REQUEST_SIZE);
     const progress = (done: number) =>
@@ -133,13 +136,20 @@ async function* respond(context: StageContext, job: EvaluationJob, pass: Pass): 
       right[question]! += result.outcome === 'right' ? 1 : 0;
       outcomes.push(result.outcome);
       lengths.push(responseLength(generation));
+      logprobs.push(mean([...generation.logprobs]));
       const first = (at + i) % pass.samples === 0;
       if (pass.show && first && stage !== 'evaluate_during')
         yield sampleEvent(stage, pass.prompts[question]!.text, question, generation, text, result);
     }
     yield progress(Math.min(at + REQUEST_SIZE, jobs.length));
   }
-  return { samples: pass.samples, right, outcomes: countOutcomes(outcomes), response_length_mean: mean(lengths) };
+  return {
+    samples: pass.samples,
+    right,
+    outcomes: countOutcomes(outcomes),
+    response_length_mean: mean(lengths),
+    logprob_mean: mean(logprobs),
+  };
 }
 
 function sampleEvent(
@@ -198,7 +208,13 @@ function summarize(questions: readonly Question[], result: EvaluationResult): Ev
     samples_per_question: main.samples,
     right: main.right,
     outcomes: main.outcomes,
-    ...(result.greedy && { greedy: { accuracy: wilson(mean(shares(result.greedy)), share.length), outcomes: result.greedy.outcomes } }),
+    ...(result.greedy && {
+      greedy: {
+        accuracy: wilson(mean(shares(result.greedy)), share.length),
+        outcomes: result.greedy.outcomes,
+        logprob_mean: result.greedy.logprob_mean,
+      },
+    }),
     pass_at: Object.fromEntries(passLevels(main.samples).map((k) => [k, mean(passAt(main, k))])),
     groups: Object.fromEntries(groups),
     response_length_mean: main.response_length_mean,
@@ -227,7 +243,13 @@ export function compare(questions: readonly Question[], before: EvaluationResult
   const groups = [...groupIndices(questions)].map(([name, indices]) => [name, compareSets(x, y, indices, seed.derive(name))] as const);
   return {
     accuracy: { ...compareSets(x, y, all, seed), samples_per_question: x.samples },
-    ...(before.greedy && after.greedy && { greedy: compareSets(before.greedy, after.greedy, all, seed) }),
+    ...(before.greedy &&
+      after.greedy && {
+        greedy: {
+          ...compareSets(before.greedy, after.greedy, all, seed),
+          logprob_mean: { before: before.greedy.logprob_mean, after: after.greedy.logprob_mean },
+        },
+      }),
     groups: Object.fromEntries(groups),
     outcomes: { before: x.outcomes, after: y.outcomes },
     pass_at: comparePass(x, y, seed),

@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { LabError } from '../../src/base/errors.ts';
 import { type Notebook, notebookText, parseNotebook } from '../../src/notebook/schema.ts';
+import { NOTEBOOKS } from '../../src/lab/notebooks.ts';
 import { NotebookStore, REVISIONS_KEPT, lockNotebook } from '../../src/notebook/store.ts';
 
 const NAME = 'openrft-test';
@@ -22,12 +23,13 @@ const gallery = async (name: string): Promise<Notebook> => parseNotebook(await (
 const titled = (title: string): Notebook => parseNotebook({ v: 2, kind: 'notebook', title, seed: 1, config: {}, cells: [] });
 
 test('gallery notebooks go through the store byte for byte, and the latest comes first', async () => {
-  for (const id of ['quickstart', 'smoke']) {
+  const ids = Object.keys(NOTEBOOKS);
+  for (const id of ids) {
     const notebook = await gallery(id);
     await store.save(id, notebook);
     expect(notebookText(await store.read(id))).toBe(notebookText(notebook));
   }
-  expect((await store.list()).map(({ id, revision }) => [id, revision])).toEqual([['smoke', 1], ['quickstart', 1]]); // prettier-ignore
+  expect((await store.list()).map(({ id, revision }) => [id, revision])).toEqual(ids.toReversed().map((id) => [id, 1]));
 });
 
 test('each change is a revision, the same again is none, and the last ones stay', async () => {

@@ -14,6 +14,7 @@ const recorded: Results = {
     after: { mean: 0.325, lo: 0.2, hi: 0.48 },
     difference: { mean: 0.075, lo: -0.05, hi: 0.2 },
   },
+  greedy_logprob: -0.1234,
   reward: [0.25, 0.31],
   kl: [0, 0.001],
 };
@@ -24,16 +25,23 @@ const verdicts = (rerun: Results) => {
 };
 
 test('the same run is identical in every figure', () => {
-  expect(verdicts(structuredClone(recorded))).toEqual(Array(5).fill('identical'));
+  expect(verdicts(structuredClone(recorded))).toEqual(Array(6).fill('identical'));
 });
 
 test('on another adapter accuracy is reproduced inside the recorded interval, ends included, and curves are not compared', () => {
   const { accuracy } = recorded;
   const elsewhere = { ...recorded, adapter: 'webgpu nvidia', reward: [0.25, 0.34] };
   expect(verdicts({ ...elsewhere, accuracy: { ...accuracy, after: { mean: 0.48, lo: 0.3, hi: 0.6 } } })).toEqual(
-    ['identical', 'within', 'identical', 'not_compared', 'identical'], // prettier-ignore
+    ['identical', 'within', 'identical', 'identical', 'not_compared', 'identical'], // prettier-ignore
   );
   expect(verdicts({ ...elsewhere, accuracy: { ...accuracy, after: { mean: 0.481, lo: 0.3, hi: 0.6 } } })[1]).toBe('outside');
+});
+
+test('greedy decoding before training is reproduced within a thousandth of a nat per token; a record without it is compared by the rest', () => {
+  const elsewhere = (greedy_logprob: number) => verdicts({ ...recorded, adapter: 'webgpu nvidia', greedy_logprob });
+  expect([elsewhere(-0.1234), elsewhere(-0.1243), elsewhere(-0.1245)].map((all) => all[3])).toEqual(['identical', 'within', 'outside']);
+  const { greedy_logprob: _, ...older } = recorded;
+  expect(verdicts(older)).toEqual(Array(5).fill('identical'));
 });
 
 test('on the same adapter a curve that differs is not reproduced', () => {

@@ -13,7 +13,13 @@ import { TabularPolicy } from './tabular-policy.ts';
 
 const question: Question = { question: 'q', choices: { text: ['1', '2', '3', '4'], label: LABELS }, answerKey: 'A' };
 const outcomes = { right: 0, wrong: 0, unextractable: 0, truncated: 0 };
-const set = (samples: number, right: readonly number[]): ResponseSet => ({ samples, right, outcomes, response_length_mean: 1 });
+const set = (samples: number, right: readonly number[]): ResponseSet => ({
+  samples,
+  right,
+  outcomes,
+  response_length_mean: 1,
+  logprob_mean: -0.5,
+});
 
 /** Share of the k-subsets of n samples, c of them right, with a right one: counted one by one. */
 function bruteForce(n: number, c: number, k: number): number {

@@ -12,12 +12,12 @@ import { augmentationFeeds, stageConfig } from './stage-config.ts';
 
 /** Raised by whoever changes what a stage computes or says, so that older results are no longer taken for it. */
 export const STAGE_VERSIONS: Readonly<Record<Stage, number>> = {
-  evaluate_before: 1,
+  evaluate_before: 2,
   augment: 2,
   synthesize: 2,
   sft: 2,
   ppo: 1,
-  evaluate_after: 1,
+  evaluate_after: 2,
 };
 
 export interface StageJob {

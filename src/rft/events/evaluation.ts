@@ -23,7 +23,8 @@ export interface EvaluationSummary {
   /** Right responses to each question, in the order of the questions, of `samples_per_question`: what comparisons of runs are made from. */
   readonly right: readonly number[];
   readonly outcomes: OutcomeCounts;
-  readonly greedy?: { readonly accuracy: Interval; readonly outcomes: OutcomeCounts };
+  /** `logprob_mean`: mean over responses of the mean log-prob of their tokens, at temperature 1. */
+  readonly greedy?: { readonly accuracy: Interval; readonly outcomes: OutcomeCounts; readonly logprob_mean: number };
   /** pass@k by k: 1, 2, 4 … and the number of samples; unbiased (Chen et al. 2021). */
   readonly pass_at: Readonly<Record<string, number>>;
   /** Without a model, on the same questions; left out between updates. */
@@ -44,7 +45,7 @@ export interface AccuracyComparison {
 export interface DoneEvent extends Timed {
   readonly type: 'done';
   readonly accuracy: AccuracyComparison & { readonly samples_per_question: number };
-  readonly greedy?: AccuracyComparison;
+  readonly greedy?: AccuracyComparison & { readonly logprob_mean: { readonly before: number; readonly after: number } };
   /** By phrasing group, where the test questions name one. */
   readonly groups: Readonly<Record<string, AccuracyComparison>>;
   readonly outcomes: { readonly before: OutcomeCounts; readonly after: OutcomeCounts };
