@@ -115,6 +115,10 @@ test('a run is changed between updates, restarted with another seed, and both st
   await answers.getByLabel('Right', { exact: true }).selectOption({ label: 'A, after training' });
   await answers.getByLabel('Show', { exact: true }).selectOption('same');
   expect(await answers.locator('ol > li').count()).toBe(4);
+  await answers.getByLabel('Show', { exact: true }).selectOption('differing');
+  await answers.getByText('None of the 4 answers.').waitFor();
+  await answers.getByLabel('Show', { exact: true }).selectOption('wrong');
+  expect(await answers.locator('ol > li .outcome.right').count()).toBe(0);
   await answers.getByLabel('Right', { exact: true }).selectOption({ label: 'B, before training' });
   await answers.getByLabel('Show', { exact: true }).selectOption('all');
   expect(await look(page, 'compare')).toEqual([]);
