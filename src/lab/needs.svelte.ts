@@ -13,12 +13,14 @@ const PAUSE = 400;
 class NextNeeds {
   private found = $state.raw<Needs | undefined>();
   problem = $state.raw<ErrorRecord | undefined>();
+  /** Nothing is to be asked, since the answer takes the questions. */
+  held = $state(false);
 
   constructor(private readonly lab: Lab) {
     $effect(() => {
       // What loads or runs keeps the page busy until its files are here: then it is asked again.
       const { busy, device, backend, config } = lab;
-      if (busy || !config || (backend === 'webgpu' && device.status !== 'ready')) return;
+      if (this.held || busy || !config || (backend === 'webgpu' && device.status !== 'ready')) return;
       let late = false;
       const timer = setTimeout(() => {
         this.ask().then(

@@ -36,6 +36,10 @@ const AUTOSAVE_MS = 800;
 
 export class NotebookDesk {
   preview = $state.raw<Preview | RemotePreview | undefined>();
+  /** A notebook is on its way into the preview. */
+  private opens = $state(false);
+  /** A stranger's notebook is looked at, or about to be: nothing is fetched but by a click. */
+  readonly previewing = $derived(this.opens || this.preview !== undefined);
   problem = $state.raw<ErrorRecord | undefined>();
   saving = $state<Saving>('nothing');
   /** Why the browser keeps nothing; everything else goes on. */
@@ -334,10 +338,12 @@ export class NotebookDesk {
   }
 
   private async opening(open: () => Promise<Preview | RemotePreview>): Promise<void> {
+    this.opens = true;
     await this.guard(async () => {
       this.preview = await open();
       await this.lab.models.loadList();
     });
+    this.opens = false;
   }
 
   private async take(notebook: Notebook): Promise<void> {
