@@ -10,10 +10,9 @@ import type { Stage } from '../rft/events.ts';
 import type { PromptTokenizer } from '../rft/prompts.ts';
 import { longestComposed, needsEmbedder, showsExamples } from '../rft/retrieve/compose.ts';
 import type { DownloadStore } from './download-store.ts';
-import type { KnownFile } from './download.ts';
 import { type BundledModel, fetchManifest } from './manifest.ts';
 import { MINILM_NAME } from './minilm-files.ts';
-import { bundlesOf } from './offline.ts';
+import { type Bundle, bundlesOf, bytesOf } from './offline.ts';
 import type { DataFile, ModelRequest } from './protocol.ts';
 
 export interface NeedsRequest {
@@ -63,7 +62,9 @@ export async function needsOf(request: NeedsRequest, own: ModelFolder | undefine
   const { config, model, stages, device } = request;
   const bundled = await fetchManifest(model.base);
   const known = own ? undefined : bundled.find(({ name }) => name === model.name);
-  const downloads = await withBytesHere(downloadsOf(request, known, bundled), store);
+  const downloads = await Promise.all(
+    downloadsOf(request, known, bundled).map(async ({ files, ...wanted }) => ({ ...wanted, ...(await bytesOf(files, store)) })),
+  );
   if (!device || (!own && !known)) return { downloads };
   const shape = own
     ? await readTextSide(model.name, own)
@@ -84,7 +85,7 @@ export async function needsOf(request: NeedsRequest, own: ModelFolder | undefine
   };
 }
 
-type Wanted = Pick<NeededDownload, 'name' | 'stage'> & { readonly files: readonly { readonly file: KnownFile; readonly url: URL }[] };
+type Wanted = Pick<NeededDownload, 'name' | 'stage'> & Pick<Bundle, 'files'>;
 
 function downloadsOf({ config, model, stages }: NeedsRequest, known: BundledModel | undefined, bundled: readonly BundledModel[]): Wanted[] {
   const bundles = bundlesOf(bundled, model.base);
@@ -107,16 +108,6 @@ function downloadsOf({ config, model, stages }: NeedsRequest, known: BundledMode
 function firstWithExamples(config: Config, stages: readonly Stage[]): Stage | undefined {
   const use = { evaluate_before: 'evaluation', sft: 'sft', ppo: 'rl', evaluate_after: 'evaluation' } as const;
   return stages.find((stage) => stage !== 'augment' && stage !== 'synthesize' && showsExamples(config, use[stage]));
-}
-
-async function withBytesHere(wanted: readonly Wanted[], store: DownloadStore): Promise<NeededDownload[]> {
-  const kept = await store.sizes();
-  return wanted.map(({ name, stage, files }) => ({
-    name,
-    stage,
-    bytes: files.reduce((sum, { file }) => sum + file.bytes, 0),
-    here: files.reduce((sum, { file: { sha256 }, url }) => sum + (kept.get(`${url.pathname} ${sha256}`) ?? 0), 0),
-  }));
 }
 
 const questionsOf = async ({ name, text }: DataFile): Promise<Dataset['questions']> => (await parseDataset(name, text)).questions;

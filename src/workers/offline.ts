@@ -44,10 +44,13 @@ export function bundlesOf(models: readonly BundledModel[], base: string): Bundle
   ];
 }
 
-/** Bytes of a bundle that are in the store. */
-export async function bytesHere({ files }: Bundle, store: DownloadStore): Promise<number> {
+/** Bytes of these files, and those of them that are in the store. */
+export async function bytesOf(files: Bundle['files'], store: DownloadStore): Promise<{ readonly bytes: number; readonly here: number }> {
   const kept = await store.sizes();
-  return files.reduce((sum, { file: { sha256 }, url }) => sum + (kept.get(`${url.pathname} ${sha256}`) ?? 0), 0);
+  return {
+    bytes: files.reduce((sum, { file }) => sum + file.bytes, 0),
+    here: files.reduce((sum, { file: { sha256 }, url }) => sum + (kept.get(`${url.pathname} ${sha256}`) ?? 0), 0),
+  };
 }
 
 /** @param onBytes called with how many bytes of all are here. @throws what `download` throws; what arrived is kept. */

@@ -2,7 +2,7 @@
 import { type ErrorRecord, StoppedError, errorRecord } from '../../base/errors.ts';
 import { NotebookStore } from '../../notebook/store.ts';
 import { DownloadStore } from '../../workers/download-store.ts';
-import { type Bundle, bundlesOf, bytesHere, deleteBundle, fetchBundle } from '../../workers/offline.ts';
+import { type Bundle, bundlesOf, bytesOf, deleteBundle, fetchBundle } from '../../workers/offline.ts';
 import type { Lab } from '../lab.svelte.ts';
 import type { NotebookDesk } from '../notebook/desk.svelte.ts';
 import { type Progress, ProgressMeter } from '../progress.ts';
@@ -44,7 +44,7 @@ export class StorageDesk {
       this.bundles = await Promise.all(
         bundlesOf(this.lab.models.bundled ?? [], this.lab.base).map(async (bundle) => ({
           bundle,
-          here: await bytesHere(bundle, this.downloads),
+          here: (await bytesOf(bundle.files, this.downloads)).here,
         })),
       );
       this.things = [...(await this.notebooks()), ...this.runs()];
