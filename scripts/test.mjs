@@ -24,9 +24,9 @@ const CHECKS = {
 const GROUPS = {
   'set-up': { budget: 90, run: setUp },
   check: { budget: 120, run: check },
-  unit: { budget: 330, run: (limit) => vitest('unit', limit) },
+  unit: { budget: 360, run: (limit) => vitest('unit', limit) },
   browser: { budget: 120, run: (limit) => vitest('browser', limit) },
-  e2e: { budget: 320, run: (limit) => onBuiltSite('e2e', limit) },
+  e2e: { budget: 290, run: (limit) => onBuiltSite('e2e', limit) },
   full: { budget: 3600, run: (limit) => onBuiltSite('full', limit) },
 };
 

@@ -4,24 +4,10 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Question } from '../../src/rft/dataset.ts';
 import type { RunEvent } from '../../src/rft/events.ts';
 import { look } from './axe.ts';
+import { SHORT_RUN, addressOf } from './short-run.ts';
 import { Site, go } from './site.ts';
 
-/** The smoke notebook, cut down to what a software adapter does in seconds. */
-const SHORT = `?${new URLSearchParams({
-  notebook: 'smoke',
-  'data.train_questions': '8',
-  'synthesis.max_tries': '4',
-  'synthesis.max_new_tokens': '32',
-  'sft.epochs': '1',
-  'ppo.updates': '2',
-  'ppo.minibatches': '1',
-  'ppo.questions_per_update': '4',
-  'ppo.samples_per_question': '2',
-  'ppo.max_new_tokens': '32',
-  'evaluation.limit': '6',
-  'evaluation.greedy': 'false',
-  'evaluation.max_new_tokens': '32',
-}).toString()}`;
+const SHORT = addressOf(SHORT_RUN);
 
 let site: Site;
 beforeAll(async () => {

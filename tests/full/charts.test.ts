@@ -1,8 +1,8 @@
 /** The charts of a recorded run: axes, cursor, rollouts, tables, and a hold on what is shown. Nothing is computed. */
 import type { Page } from 'playwright';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { look } from './axe.ts';
-import { Site, go } from './site.ts';
+import { look } from '../e2e/axe.ts';
+import { Site, go } from '../e2e/site.ts';
 
 let site: Site;
 beforeAll(async () => {

@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import { strFromU8, unzipSync } from 'fflate';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { ClusterRow } from '../../src/export/cluster/data.ts';
-import { look } from './axe.ts';
-import { Site } from './site.ts';
+import { look } from '../e2e/axe.ts';
+import { Site } from '../e2e/site.ts';
 
 let site: Site;
 beforeAll(async () => {

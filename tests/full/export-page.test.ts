@@ -10,23 +10,17 @@ import { parseNotebook } from '../../src/notebook/schema.ts';
 import { readRecord } from '../../src/notebook/record.ts';
 import { readGguf } from '../export/read-gguf.ts';
 import { look } from '../e2e/axe.ts';
+import { SHORT_RUN, addressOf } from '../e2e/short-run.ts';
 import { Site, go } from '../e2e/site.ts';
 
 /** Every stage, in seconds, and responses enough for pairs. */
-const SHORT = `?${new URLSearchParams({
-  notebook: 'smoke',
+const SHORT = addressOf({
+  ...SHORT_RUN,
   'data.train_questions': '6',
-  'synthesis.max_tries': '4',
-  'synthesis.max_new_tokens': '32',
-  'sft.epochs': '1',
-  'ppo.updates': '2',
-  'ppo.questions_per_update': '4',
   'ppo.samples_per_question': '4',
-  'ppo.max_new_tokens': '32',
+  'ppo.minibatches': '8',
   'evaluation.limit': '4',
-  'evaluation.greedy': 'false',
-  'evaluation.max_new_tokens': '32',
-}).toString()}`;
+});
 
 let site: Site;
 beforeAll(async () => {

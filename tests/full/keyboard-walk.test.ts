@@ -4,22 +4,10 @@
  */
 import type { Locator, Page } from 'playwright';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { SHORT_RUN, addressOf } from '../e2e/short-run.ts';
 import { Site } from '../e2e/site.ts';
 
-const SHORT = `?${new URLSearchParams({
-  notebook: 'smoke',
-  'data.train_questions': '8',
-  'synthesis.max_tries': '4',
-  'synthesis.max_new_tokens': '32',
-  'sft.epochs': '1',
-  'ppo.updates': '2',
-  'ppo.minibatches': '1',
-  'ppo.questions_per_update': '4',
-  'ppo.samples_per_question': '2',
-  'ppo.max_new_tokens': '32',
-  'evaluation.limit': '6',
-  'evaluation.max_new_tokens': '32',
-}).toString()}`;
+const SHORT = addressOf(SHORT_RUN);
 
 let site: Site;
 beforeAll(async () => {

@@ -5,23 +5,10 @@
 import type { Page } from 'playwright';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { serve } from '../../scripts/serve.mjs';
+import { TINY_RUN, addressOf } from '../e2e/short-run.ts';
 import { Site, go } from '../e2e/site.ts';
 
-const TINY = {
-  notebook: 'smoke',
-  'data.train_questions': '6',
-  'synthesis.max_tries': '2',
-  'synthesis.tries_per_batch': '2',
-  'synthesis.max_new_tokens': '24',
-  'ppo.updates': '2',
-  'ppo.questions_per_update': '4',
-  'ppo.samples_per_question': '2',
-  'ppo.minibatches': '1',
-  'ppo.max_new_tokens': '24',
-  'evaluation.limit': '6',
-  'evaluation.max_new_tokens': '24',
-};
-const settings = `?${new URLSearchParams(TINY).toString()}`;
+const settings = addressOf(TINY_RUN);
 
 let server: Awaited<ReturnType<typeof serve>>;
 let site: Site;

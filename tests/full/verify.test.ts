@@ -9,21 +9,8 @@ import type { Page } from 'playwright';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { compareRecords, readRecord } from '../../src/notebook/record.ts';
 import { button, preview, runs, use } from '../e2e/notebook-page.ts';
+import { TINY_RUN, addressOf } from '../e2e/short-run.ts';
 import { Site, go } from '../e2e/site.ts';
-
-const SETTINGS: Readonly<Record<string, string>> = {
-  'data.train_questions': '6',
-  'synthesis.max_tries': '2',
-  'synthesis.tries_per_batch': '2',
-  'synthesis.max_new_tokens': '24',
-  'ppo.updates': '2',
-  'ppo.questions_per_update': '4',
-  'ppo.samples_per_question': '2',
-  'ppo.minibatches': '1',
-  'ppo.max_new_tokens': '24',
-  'evaluation.limit': '6',
-  'evaluation.max_new_tokens': '24',
-};
 
 const folder = mkdtempSync(join(tmpdir(), 'verify-'));
 const inPage = join(folder, 'page.jsonl');
@@ -70,7 +57,7 @@ function expectReproduced({ reproduced, recorded, replayed, figures, events }: R
 }
 
 test('a run in the browser is reproduced in Node, and a tampered record of it is not', async () => {
-  const { page } = await site.visit(`?${new URLSearchParams({ notebook: 'smoke', ...SETTINGS }).toString()}`);
+  const { page } = await site.visit(addressOf(TINY_RUN));
   page.setDefaultTimeout(120_000);
   await runs(page);
   const record = (await archive(page))['run-record.jsonl']!;
@@ -88,7 +75,7 @@ test('a run in the browser is reproduced in Node, and a tampered record of it is
 });
 
 test('a run in Node is reproduced there to every event, and in the browser, where each of its figures says so', async () => {
-  const set = Object.entries(SETTINGS).flatMap(([path, value]) => ['--set', `${path}=${value}`]);
+  const set = Object.entries(TINY_RUN).flatMap(([path, value]) => (path === 'notebook' ? [] : ['--set', `${path}=${value}`]));
   await lab('run', 'public/notebooks/smoke.json', ...set, '--out', inNode, '--quiet');
   const again = await verify(inNode);
   expect(again.recorded.adapter).toBe(again.replayed.adapter);
