@@ -157,6 +157,14 @@ test('a table of an ablation stands beside the paper’s figures, and what is no
   await tables.selectOption('The weight of the outcome, α');
   await table.getByText('alpha 0.7').waitFor();
   expect(await table.getByText('paper, not comparable').count()).toBe(0);
+  expect(await page.getByRole('img', { name: /, accuracy by alpha\./ }).count()).toBe(4);
+  await tables.selectOption('How many questions (Figure 3)');
+  await page
+    .getByRole('img', { name: /^T1, accuracy by questions for RL\. ReFT: .* at 25, .* at 400\..* SFT, 100, level: \.461\.$/ })
+    .waitFor();
+  expect(await look(page, 'figure-3')).toEqual([]);
+  await page.getByText('The figures of T8').click();
+  await page.getByRole('region', { name: 'Ablation table, T8' }).getByText('+DA, 144').waitFor();
   await tables.selectOption('The paper’s alone');
   await expect.poll(() => table.locator('tbody tr').count()).toBe(PAPER_ROWS.length);
   const share = { mean: 0.5, lo: 0.4, hi: 0.6 };

@@ -99,11 +99,7 @@ export async function ablate(args: readonly string[]): Promise<number> {
   });
   if (code === 0 && values.shard === undefined) {
     const title = name ? sweeps[name].title : 'The paper’s rows';
-    await writeTable(
-      values.out,
-      name ? `sweep-${name}` : 'table1',
-      await tableFiles(plan, cache, { title, base, command: commandOf(values) }),
-    );
+    await writeTable(values.out, fileName(name, tasks), await tableFiles(plan, cache, { title, base, command: commandOf(values) }));
   }
   if (values.pack !== undefined) log(`${values.pack}: ${await packCache(cache, plan, values.pack)} files packed`);
   if (code === STOPPED) log('Stopped before the end; the same command goes on from here.');
@@ -152,6 +148,10 @@ async function runInShards(args: readonly string[], count: number, onStop: (stop
 
 const listed = (tasks: 'all' | readonly string[]) => (tasks === 'all' ? 'all' : tasks.join(','));
 const tasksOf = (text: string): string[] => (text === 'all' ? TASKS.map(({ id }) => id) : text.split(',').map((id) => taskById(id).id));
+
+/** Sweeps of one task have its name, so that several stand side by side. */
+const fileName = (sweep: SweepName | undefined, tasks: readonly string[]): string =>
+  sweep === undefined ? 'table1' : ['sweep', sweep, ...(sweep === 'data-size' ? tasks : [])].join('-');
 
 function sweepName(text: string): SweepName {
   const name = sweepNames.find((known) => known === text);

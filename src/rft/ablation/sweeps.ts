@@ -8,6 +8,7 @@ export const sweepNames = ['data-size', 'teacher', 'alpha', 'aggregation', 'prom
 export type SweepName = (typeof sweepNames)[number];
 
 interface SweepRow extends Row {
+  /** Where the row stands along the sweep; left out, it is what the others are held against. */
   readonly x?: number;
   /** Laid over the row for its SFT alone. */
   readonly sftSettings?: Settings;
@@ -15,6 +16,8 @@ interface SweepRow extends Row {
 
 interface Sweep {
   readonly title: string;
+  /** What x counts, and whether it grows by factors. */
+  readonly axis?: { readonly label: string; readonly log?: boolean };
   /** Of the table that the sweep varies, where they can be chosen. */
   readonly rows?: readonly string[];
   /** Tasks that are swept unless others are named. */
@@ -39,6 +42,7 @@ function sizesUpTo(questions: number): number[] {
 export const sweeps: Readonly<Record<SweepName, Sweep>> = {
   'data-size': {
     title: 'Size of the training set (Figure 3): SFT on 100 questions throughout, RL on more or fewer',
+    axis: { label: 'questions for RL', log: true },
     rows: ['ReFT', 'SFT+RL(PRM)', '+DA'],
     tasks: ['T8'],
     points: (rows, questions) => [
@@ -56,6 +60,7 @@ export const sweeps: Readonly<Record<SweepName, Sweep>> = {
   },
   teacher: {
     title: 'Alignment of teacher and student (Table 2), and mixtures of both',
+    axis: { label: 'share of foreign solutions' },
     tasks: 'all',
     points: () => [
       ...rowsByName(['Vanilla', 'SFT']),
@@ -75,6 +80,7 @@ export const sweeps: Readonly<Record<SweepName, Sweep>> = {
   },
   alpha: {
     title: 'Weight of the outcome: R = alpha · outcome + (1 - alpha) · process',
+    axis: { label: 'alpha' },
     tasks: 'all',
     points: () =>
       ALPHAS.map((alpha) => ({ ...PRM_RL, name: `alpha ${alpha}`, x: alpha, settings: { ...PRM_RL.settings, 'ppo.alpha': alpha } })),

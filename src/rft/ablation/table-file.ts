@@ -15,7 +15,11 @@ const schema = v.object({
   adapter: text,
   tasks: v.pipe(v.array(name), v.minLength(1), v.maxLength(100)),
   seeds: v.pipe(v.array(v.number()), v.minLength(1), v.maxLength(1000)),
-  rows: v.pipe(v.array(v.object({ ...intervals.entries, name, versus_first: v.optional(intervals) })), v.minLength(1), v.maxLength(200)),
+  rows: v.pipe(
+    v.array(v.object({ ...intervals.entries, name, x: v.optional(share), versus_first: v.optional(intervals) })),
+    v.minLength(1),
+    v.maxLength(200),
+  ),
   baselines: v.record(name, v.object({ best: v.object({ name: text, accuracy: interval }) })),
   intervals: text,
 });
