@@ -40,6 +40,8 @@ export class RunState {
   /** All changes that it has gone through, those before a rewind among them: a run that goes on makes them again. */
   readonly changes: ScheduledChange[] = [];
   private readonly meter = new ProgressMeter();
+  /** The stage that `progress` is of. */
+  private measured: ProgressEvent['stage'] | undefined;
 
   constructor(
     readonly origin?: RunOrigin,
@@ -58,14 +60,19 @@ export class RunState {
     }
     const reached = Math.max(this.view.ppo.at(-1)?.update ?? 0, this.view.changes.at(-1)?.update ?? 0);
     if (this.pending.length > 0) this.pending = this.pending.filter(({ update }) => update > reached);
-    const latest = events.findLast((event) => event.type === 'progress');
-    if (latest) this.measure(latest, 0);
+    const { current } = this.view;
+    // How far the stage before came says nothing of the one that begins.
+    if (current !== undefined && current !== this.measured) this.progress = undefined;
+    // What is evaluated inside of PPO has no end of its own.
+    const latest = events.findLast((event) => event.type === 'progress' && event.stage !== 'evaluate_during');
+    if (latest?.type === 'progress' && latest.stage === (current ?? latest.stage)) this.measure(latest, 0);
   }
 
   showLive(progress: ProgressEvent): void {
     this.live = progress;
     if (progress.unit === 'micro-batches') return; // Several passes over the same sequences make one update.
-    const stage = this.view.current && this.view.stages[this.view.current].progress;
+    if (progress.stage !== this.view.current) return;
+    const stage = this.view.stages[this.view.current].progress;
     if (progress.unit === stage?.unit || progress.stage.startsWith('evaluate')) this.measure(progress, 0);
     else if (stage && progress.stage === 'ppo') this.measure(stage, progress.done / progress.total);
   }
@@ -83,6 +90,7 @@ export class RunState {
   }
 
   private measure({ stage, done, total, unit }: ProgressEvent, partial: number): void {
+    this.measured = stage;
     const progress = this.meter.update(`${stage} ${unit}`, done, total, performance.now(), partial);
     // Questions of synthesis get harder as the easy ones are solved: their rate foretells nothing.
     this.progress = stage === 'synthesize' ? { ...progress, secondsLeft: undefined } : progress;

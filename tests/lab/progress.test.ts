@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest';
 import { ProgressMeter } from '../../src/lab/progress.ts';
+import { RunState } from '../../src/lab/run.svelte.ts';
+import type { RunEvent } from '../../src/rft/events.ts';
 
 test('rate and time left stay hidden until three rises', () => {
   const meter = new ProgressMeter();
@@ -22,4 +24,30 @@ test('a pause does not slow the rate', () => {
   for (const done of [0, 1, 2, 3]) meter.update('sft', done, 10, done * 500);
   meter.skipTo(100_000);
   expect(meter.update('sft', 4, 10, 100_500).rate).toBeCloseTo(2);
+});
+
+test('a stage begins with an empty bar, and what is evaluated inside of PPO does not touch its own', () => {
+  const run = new RunState();
+  const shown: [string, number | undefined][] = [];
+  const commit = (...events: RunEvent[]) => {
+    run.commit(events);
+    shown.push([run.view.current!, run.progress?.fraction]);
+  };
+  const stage = (name: 'sft' | 'ppo', status: 'running' | 'done') => ({ type: 'stage', stage: name, status }) as const;
+  commit(stage('sft', 'running'));
+  commit({ type: 'progress', stage: 'sft', done: 4, total: 4, unit: 'steps' });
+  commit(stage('sft', 'done'), stage('ppo', 'running'));
+  run.showLive({ type: 'progress', stage: 'ppo', done: 3, total: 8, unit: 'responses' });
+  commit({ type: 'progress', stage: 'ppo', done: 1, total: 2, unit: 'updates' });
+  run.showLive({ type: 'progress', stage: 'evaluate_during', done: 1, total: 6, unit: 'responses' });
+  commit({ type: 'progress', stage: 'evaluate_during', done: 6, total: 6, unit: 'responses' });
+  commit({ type: 'progress', stage: 'ppo', done: 2, total: 2, unit: 'updates' });
+  expect(shown).toEqual([
+    ['sft', undefined],
+    ['sft', 1],
+    ['ppo', undefined],
+    ['ppo', 0.5],
+    ['ppo', 0.5],
+    ['ppo', 1],
+  ]);
 });
