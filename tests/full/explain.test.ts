@@ -71,6 +71,9 @@ test('a real update, forwards and backwards by keyboard, with the numbers of its
   for (const name of BEATS) {
     expect(await beatName(page)).toBe(name);
     seen.set(name, (await sums(page).textContent())!);
+    // What is to be known of a beat stands at that beat alone.
+    expect(await page.getByText('In the first step it is 1').isVisible()).toBe(name === 'Ratio and clip');
+    expect(await page.getByText('Norms are those of the last step').isVisible()).toBe(name === 'Step');
     await page.keyboard.press('Space');
   }
   expect(await beatName(page)).toBe('Step');

@@ -14,8 +14,10 @@ export interface Line {
   readonly worked: string;
 }
 
+export type BeatName = 'Roll out' | 'Score' | 'KL' | 'Values' | 'GAE' | 'Ratio and clip' | 'Step';
+
 export interface Beat {
-  readonly name: string;
+  readonly name: BeatName;
   /** What happens, in a sentence. */
   readonly what: string;
   /** What the tokens are coloured by. */
