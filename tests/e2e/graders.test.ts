@@ -28,6 +28,9 @@ test('a reader types a response and sees the grade by every rule, and what the c
   expect(await page.getByRole('region', { name: 'All graders, table' }).locator('.outcome.right').count()).toBe(0);
   expect(await row('sciknoweval_lenient')).toContain('official 1');
 
+  await page.getByRole('button', { name: 'In the paper: grader' }).focus();
+  await page.getByText('Section 2.3.2, 3.3 of the paper.').waitFor();
+
   await page.getByLabel('Graded by').selectOption('sciknoweval_lenient');
   const bad = page.getByRole('region', { name: 'Bad outputs, table' });
   await page.getByRole('heading', { name: /sciknoweval_lenient: 2 of \d+ not as expected/ }).waitFor();

@@ -20,4 +20,9 @@ test('each place names settings whose value the paper reports, and a control fin
   expect(paperOf('ppo.kl_coef')).toBe(PAPER_MAP.ppo);
   expect(reportedText('ppo.alpha')).toBe('Weight of the outcome: 0.7 in the paper, here 1.');
   expect(reportedText('prm.aggregation')).toContain('the paper does not say');
+  // Where the paper names no value, its released code has one.
+  expect(reportedText('ppo.lambda')).toBe('Lambda: the paper does not say; its released code has 0.95, here 0.95.');
+  expect(paperOf('ppo.lambda').about).toContain('GAE');
+  expect(paperOf('model').section).toBe('3.3');
+  expect(paperOf('grader').formula).toContain('or = 1');
 });

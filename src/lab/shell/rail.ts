@@ -77,7 +77,7 @@ export const SWITCHES: Partial<Record<StagePlace, Switch>> = {
 
 /** The settings of each place of which the paper says most. */
 export const PAPER_SETTINGS: Readonly<Record<StagePlace, readonly string[]>> = {
-  data: ['data.train_questions', 'model'],
+  data: ['data.train_questions'],
   augment: ['augment.enabled', 'augment.variants', 'augment.use_in'],
   synthesize: ['synthesis.max_tries', 'synthesis.temperature', 'synthesis.source'],
   sft: ['lora.rank', 'sft.epochs', 'sft.batch_size', 'sft.learning_rate'],

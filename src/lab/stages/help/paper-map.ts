@@ -51,19 +51,36 @@ export const PAPER_MAP: Readonly<Record<StagePlace, PaperPlace>> = {
   compare: { section: '3.4, Table 1, Figure 3', about: 'The rows of Table 1, and the size of the training set.', settings: ['evaluation'] },
 };
 
-/** Settings that stand elsewhere in the paper than the others of their section. */
-const ELSEWHERE: Readonly<Record<string, StagePlace>> = { 'ppo.alpha': 'reward', 'ppo.outcome_rule': 'reward' };
+/** What the critic expects stands in the paper as the baseline; how it is made of rewards does not. */
+const ADVANTAGE: Pick<PaperPlace, 'section' | 'about'> = {
+  section: '2.3.2',
+  about:
+    'The advantage Â, the expected return minus the baseline of the value function. How it is estimated stands in the released code: GAE.',
+};
 
-/** @param path a setting whose section some place of the map has. */
-export function paperOf(path: string): PaperPlace {
-  const place = ELSEWHERE[path];
-  return place ? PAPER_MAP[place] : Object.values(PAPER_MAP).find(({ settings }) => settings.includes(path.split('.')[0]!))!;
+/** Settings that stand elsewhere in the paper than the others of their section. */
+const ELSEWHERE: Readonly<Record<string, Omit<PaperPlace, 'settings'>>> = {
+  model: { section: '3.3', about: 'The policy, a reasoning model that is to be fine-tuned; Table 1 calls it Vanilla before any training.' },
+  grader: {
+    section: '2.3.2, 3.3',
+    about: 'The answer is found by rules in the format that the prompt asks for, and compared with the right one; no answer is wrong.',
+    formula: 'or = 1 where it matches, else 0',
+  },
+  'ppo.alpha': PAPER_MAP.reward,
+  'ppo.outcome_rule': PAPER_MAP.reward,
+  'ppo.gamma': ADVANTAGE,
+  'ppo.lambda': ADVANTAGE,
+};
+
+/** @param path a setting that stands elsewhere, or whose section some place of the map has. */
+export function paperOf(path: string): Omit<PaperPlace, 'settings'> {
+  return ELSEWHERE[path] ?? Object.values(PAPER_MAP).find(({ settings }) => settings.includes(path.split('.')[0]!))!;
 }
 
-/** What the paper reports for a setting, beside the lab's default. */
+/** What the paper reports for a setting, or else its released code, beside the lab's default. */
 export function reportedText(path: string): string {
-  const { paper, default: ours } = fieldOf(path);
-  return paper === undefined
-    ? `${titleOf(path)}: the paper does not say; here ${setting(ours)}.`
-    : `${titleOf(path)}: ${setting(paper)} in the paper, here ${setting(ours)}.`;
+  const { paper, released, default: ours } = fieldOf(path);
+  if (paper !== undefined) return `${titleOf(path)}: ${setting(paper)} in the paper, here ${setting(ours)}.`;
+  const code = released === undefined ? '' : ` its released code has ${setting(released)},`;
+  return `${titleOf(path)}: the paper does not say;${code} here ${setting(ours)}.`;
 }
