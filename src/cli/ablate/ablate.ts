@@ -15,7 +15,7 @@ import { type NeededAdapter, loadNeededAdapters } from '../../rft/adapters.ts';
 import { type CostKind, type Rates, costKinds } from '../../rft/ablation/estimate.ts';
 import { type Plan, planAblation } from '../../rft/ablation/plan.ts';
 import { type Row, TABLE_ROWS, checkAdapters, rowsByName } from '../../rft/ablation/rows.ts';
-import { type SweepName, sweepNames, sweepRows, sweeps, variantsOf } from '../../rft/ablation/sweeps.ts';
+import { LARGEST_SIZE, type SweepName, sweepNames, sweepRows, sweeps, variantsOf } from '../../rft/ablation/sweeps.ts';
 import { type Config, resolveConfig, setPaths } from '../../rft/config.ts';
 import type { Policy } from '../../rft/policy.ts';
 import { TASKS, taskById } from '../../rft/tasks/registry.ts';
@@ -164,7 +164,10 @@ function rowsOf(name: SweepName | undefined, rows: readonly string[] | undefined
   if (name !== 'data-size') return sweepRows(name, rows, 0);
   const [task, ...others] = tasks;
   if (others.length > 0) throw new InputError('The sweep data-size is of one task: tasks differ in how many questions they have.', 'Name one with --tasks, e.g. --tasks T1.'); // prettier-ignore
-  return sweepRows(name, rows, questionStream(taskById(task!), 'train', 400).length);
+  const questions = questionStream(taskById(task!), 'train', LARGEST_SIZE).length;
+  if (questions < LARGEST_SIZE)
+    log(`${task} has ${questions} different training questions, so the sweep ends there; T1 goes on to ${LARGEST_SIZE}.`);
+  return sweepRows(name, rows, questions);
 }
 
 async function baseConfig({ notebook, model, updates, set }: { notebook?: string; model?: string; updates?: string; set: string[] }) {

@@ -27,6 +27,8 @@ interface Sweep {
 }
 
 const SIZES = [25, 50, 100, 200, 400];
+/** To how many questions a sweep of their number goes, of a task that has as many. */
+export const LARGEST_SIZE = SIZES.at(-1)!;
 const ALPHAS = [0, 0.3, 0.5, 0.7, 0.9, 1];
 const SHARES = [0.25, 0.5, 0.75];
 const OFF_ON = [false, true];
@@ -36,7 +38,7 @@ const [SFT, FOREIGN, OUTCOME_RL, PRM_RL] = rowsByName(['SFT', 'SFT+', 'SFT+RL', 
 /** Sizes up to what there is, and all that there is in place of those above. */
 function sizesUpTo(questions: number): number[] {
   const sizes = SIZES.filter((size) => size <= questions);
-  return questions < SIZES.at(-1)! && !sizes.includes(questions) ? [...sizes, questions] : sizes;
+  return questions < LARGEST_SIZE && !sizes.includes(questions) ? [...sizes, questions] : sizes;
 }
 
 export const sweeps: Readonly<Record<SweepName, Sweep>> = {
