@@ -85,7 +85,7 @@ test('rows that learn are better than Vanilla, and the table says so from the ev
 });
 
 test('estimates what is left from the first stages that ran, and from rates that are given', async () => {
-  expect(whole.lines[0]).toMatch(/^Results: 4\. Stages: 8, 0 of them in the cache\. Left: more than 0 s: the time of evaluate, synthesize, sft, ppo is/); // prettier-ignore
+  expect(whole.lines[0]).toMatch(/^Results: 4\. Stages: 8, 0 of them in the cache\. Left: not timed on this device yet \(an H200 takes about \d+ s for it .*; the time of evaluate, synthesize, sft, ppo is/); // prettier-ignore
   expect(whole.lines).toHaveLength(9);
   expect(whole.lines.at(-1)).toMatch(/^\[8 of 8\] T4-seed1-evaluate_after-[0-9a-f]{16}: [\d.]+ s; left: about 0 s$/);
   const lines: string[] = [];

@@ -55,7 +55,7 @@ export async function runJobs(plan: Plan, runner: JobRunner): Promise<boolean> {
   }
   const left = (from: number) => {
     const rest = missing.slice(from).map((job) => costs.get(job)!);
-    return timeText(estimate(rest, ratesFrom(measured, runner.rates)));
+    return timeText(estimate(rest, ratesFrom(measured, runner.rates)), estimate(rest, ON_AN_H200).seconds);
   };
   log(
     `Results: ${plan.cells.length}. Stages: ${plan.jobs.length}, ${plan.jobs.length - missing.length} of them in the cache. Left: ${left(0)}.`,
@@ -71,11 +71,20 @@ export async function runJobs(plan: Plan, runner: JobRunner): Promise<boolean> {
   return true;
 }
 
-function timeText({ seconds, unknown }: ReturnType<typeof estimate>): string {
-  const known = seconds < 90 ? `${Math.ceil(seconds)} s` : `${Math.ceil(seconds / 60)} min`;
-  if (unknown.length === 0) return `about ${known}`;
-  return `more than ${known}: the time of ${unknown.join(', ')} is known once one of each has run, or from --rates`;
+/**
+ * Seconds per unit before anything was timed here: means over the 993 jobs of docs/results' sweeps with `mini`, four processes to an H200,
+ * each of which took a quarter of the card.
+ */
+const ON_AN_H200: Rates = { evaluate: 0.0019 / 4, augment: 0.0225 / 4, synthesize: 0.0197 / 4, sft: 0.00244 / 4, ppo: 0.00661 / 4 };
+
+function timeText({ seconds, unknown }: ReturnType<typeof estimate>, onAnH200: number): string {
+  if (unknown.length === 0) return `about ${roughly(seconds)}`;
+  const known = seconds === 0 ? 'not timed on this device yet' : `more than ${roughly(seconds)}`;
+  const elsewhere = `an H200 takes about ${roughly(onAnH200)} for it with mini and --parallel 4`;
+  return `${known} (${elsewhere}; the time of ${unknown.join(', ')} is known once one of each has run, or from --rates)`;
 }
+
+const roughly = (seconds: number) => (seconds < 90 ? `${Math.ceil(seconds)} s` : `${Math.ceil(seconds / 60)} min`);
 
 /** Undefined when it was stopped at a checkpoint. */
 async function runJob(job: StageJob, cost: { kind: CostKind; units: number }, runner: JobRunner): Promise<JobRecord | undefined> {
