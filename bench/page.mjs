@@ -23,24 +23,8 @@ try {
   await page.goto(`${server.url}?${settings}#/${place}`);
   await page.locator('main .loading').waitFor({ state: 'detached' });
   await browser.startTracing(page, { path: TRACE, categories: ['toplevel', 'cc', 'benchmark', 'blink.user_timing', 'devtools.timeline'] });
-  const frames = await page.evaluateHandle(() => {
-    const seen = { count: 0, longest: 0, begun: performance.now(), last: performance.now() };
-    /** @param {number} now */
-    const tick = (now) => {
-      seen.count += 1;
-      seen.longest = Math.max(seen.longest, now - seen.last);
-      seen.last = now;
-      requestAnimationFrame(tick);
-    };
-    requestAnimationFrame(tick);
-    return seen;
-  });
-  await page.locator('.bar').getByRole('button', { name: 'Run', exact: true }).click();
-  await page
-    .locator('.bar .title')
-    .filter({ hasText: /^Finished$/ })
-    .waitFor();
-  const { count, longest, begun, last } = await frames.jsonValue();
+  /** @type {{ seconds: number }} */
+  const frames = await page.evaluate(readFileSync(new URL('page-frames.js', import.meta.url), 'utf8'));
   await browser.stopTracing();
   /** @type {{ traceEvents: { name: string, pid: number, tid: number, ph: string, dur: number, tdur?: number, args?: { name?: string } }[] }} */
   const { traceEvents: events } = JSON.parse(readFileSync(TRACE, 'utf8'));
@@ -50,7 +34,6 @@ try {
     .filter(({ name, pid, tid, ph }) => ph === 'X' && pid === main.pid && tid === main.tid && /RunTask/.test(name))
     .map(({ tdur = 0, dur }) => ({ cpu: tdur / 1000, wall: dur / 1000 }))
     .sort((a, b) => b.cpu - a.cpu);
-  const seconds = (last - begun) / 1000;
   const round = (/** @type {number} */ value) => Math.round(value * 10) / 10;
   console.log(
     JSON.stringify(
@@ -58,13 +41,11 @@ try {
         settings,
         place,
         browser: browser.version(),
-        seconds: round(seconds),
-        frames_per_second: round(count / seconds),
-        longest_frame_ms: round(longest),
+        ...frames,
         tasks: tasks.length,
         longest_tasks_cpu_ms: tasks.slice(0, 8).map(({ cpu }) => round(cpu)),
         tasks_above_50_ms: tasks.filter(({ cpu }) => cpu > 50).length,
-        main_thread_share: round((100 * tasks.reduce((sum, { cpu }) => sum + cpu, 0)) / (seconds * 1000)) / 100,
+        main_thread_share: round((100 * tasks.reduce((sum, { cpu }) => sum + cpu, 0)) / (frames.seconds * 1000)) / 100,
       },
       undefined,
       1,
