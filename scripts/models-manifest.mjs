@@ -1,6 +1,6 @@
 /**
- * What the site says of its bundled models in models/manifest.json: parameters, and size and SHA-256 of every file that is loaded,
- * and the shapes, by which the memory of a run is told before any of them is.
+ * What the site says of its bundled models in models/manifest.json: parameters, the licence on its card, size and SHA-256 of every file
+ * that is loaded, and the shapes, by which the memory of a run is told before any of them is.
  * Frozen adapters of a base lie in its folder adapters/, each in a folder by its name, in PEFT's layout.
  */
 import { createHash } from 'node:crypto';
@@ -14,7 +14,7 @@ const ADAPTER_FILES = ['adapter_config.json', 'adapter_model.safetensors'];
 /**
  * @typedef {{ name: string, bytes: number, sha256: string }} ManifestFile
  * @typedef {{ name: string, rank: number, value_head: boolean, files: ManifestFile[] }} ManifestAdapter
- * @typedef {{ name: string, parameters: number, config: unknown, files: ManifestFile[], adapters: ManifestAdapter[] }} ManifestModel
+ * @typedef {{ name: string, parameters: number, licence: string, config: unknown, files: ManifestFile[], adapters: ManifestAdapter[] }} ManifestModel
  */
 
 /**
@@ -32,6 +32,7 @@ export function modelsManifest(folder) {
       {
         name,
         parameters: contents.reduce((sum, [file, bytes]) => sum + (file.endsWith('.safetensors') ? countParameters(bytes) : 0), 0),
+        licence: licenceOf(join(folder, name, 'README.md')),
         config: readJson(join(folder, name, 'config.json')),
         files: contents.map(([file, bytes]) => manifestFile(file, bytes)),
         adapters: adapters(join(folder, name, 'adapters')),
@@ -61,6 +62,16 @@ function adapters(folder) {
       const files = ADAPTER_FILES.map((file) => manifestFile(file, readFileSync(join(folder, name, file))));
       return { name, rank: r, value_head: task_type === 'TOKEN_CLS', files };
     });
+}
+
+/**
+ * As the head of a model card has it. A model that says none is not passed on.
+ * @param {string} card
+ */
+function licenceOf(card) {
+  const licence = /^---\n(?:.*\n)*?license: *(.+)\n/.exec(readFileSync(card, 'utf8'))?.[1];
+  if (!licence) throw new Error(`${card} names no licence in its head`);
+  return licence.trim().toUpperCase();
 }
 
 /** @param {string} path */

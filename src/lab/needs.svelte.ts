@@ -72,7 +72,7 @@ class NextNeeds {
     if (!this.found) return '';
     const { downloads, memory } = this.found;
     const missing = downloads.filter((file) => file.bytes > file.here);
-    const files = missing.map(({ name, bytes: all, here }) => `${name} (${bytes(all - here)})`);
+    const files = missing.map(({ name, licence, bytes: all, here }) => `${name} (${bytes(all - here)}, licence ${licence})`);
     const fetches = files.length > 0 ? `It fetches ${list.format(files)}` : 'It fetches nothing, since all of it is in this browser';
     return `${fetches}${memory ? `, and takes up to ${bytes(memory.run.total)} of the GPU’s memory` : ''}.`;
   });

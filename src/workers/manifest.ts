@@ -16,6 +16,8 @@ const manifestSchema = v.object({
     v.object({
       name: v.string(),
       parameters: count,
+      /** SPDX, of the weights and their adapters. */
+      licence: v.string(),
       /** As its config.json has it. */
       config: v.unknown(),
       files: filesSchema,

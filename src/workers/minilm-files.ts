@@ -5,6 +5,8 @@ import type { KnownFile } from './download.ts';
 export type MiniLmDevice = 'wasm' | 'webgpu';
 
 export const MINILM_NAME = 'all-MiniLM-L6-v2';
+/** Of the weights, and of the runtime. */
+export const MINILM_LICENCE = 'Apache-2.0, its runtime MIT';
 export const MINILM_DIMENSIONS = 384;
 
 /** At the end of a path: gzip, under a name by which no server unpacks it on its way. */

@@ -11,7 +11,7 @@ import type { PromptTokenizer } from '../rft/prompts.ts';
 import { longestComposed, needsEmbedder, showsExamples } from '../rft/retrieve/compose.ts';
 import type { DownloadStore } from './download-store.ts';
 import { type BundledModel, fetchManifest } from './manifest.ts';
-import { MINILM_NAME } from './minilm-files.ts';
+import { MINILM_LICENCE, MINILM_NAME } from './minilm-files.ts';
 import { type Bundle, bundlesOf, bytesOf } from './offline.ts';
 import type { DataFile, ModelRequest } from './protocol.ts';
 
@@ -29,6 +29,7 @@ export interface NeedsRequest {
 /** Files that a run uses, and the first stage that does. */
 export interface NeededDownload {
   readonly name: string;
+  readonly licence: string;
   readonly stage: Stage;
   readonly bytes: number;
   /** Bytes that this browser has already. */
@@ -85,22 +86,25 @@ export async function needsOf(request: NeedsRequest, own: ModelFolder | undefine
   };
 }
 
-type Wanted = Pick<NeededDownload, 'name' | 'stage'> & Pick<Bundle, 'files'>;
+type Wanted = Pick<NeededDownload, 'name' | 'stage'> & Pick<Bundle, 'licence' | 'files'>;
 
 function downloadsOf({ config, model, stages }: NeedsRequest, known: BundledModel | undefined, bundled: readonly BundledModel[]): Wanted[] {
   const bundles = bundlesOf(bundled, model.base);
   const filesOf = (name: string) => bundles.find((bundle) => bundle.name === name)!.files;
   const wanted: Wanted[] = [];
-  const want = (name: string, stage: Stage | undefined, files: Wanted['files']) => stage && wanted.push({ name, stage, files });
+  const want = (name: string, licence: string, stage: Stage | undefined, files: Wanted['files']) =>
+    stage && wanted.push({ name, licence, stage, files });
   if (known) {
     const inFolder = (path: string) => filesOf(known.name).filter(({ url }) => url.pathname.includes(path));
     const frozen = inFolder('/adapters/');
-    want(known.name, stages[0], filesOf(known.name).filter((file) => !frozen.includes(file))); // prettier-ignore
+    const { licence } = known;
+    want(known.name, licence, stages[0], filesOf(known.name).filter((file) => !frozen.includes(file))); // prettier-ignore
     const user = { 'augment.adapter': 'augment', 'synthesis.source': 'synthesize', 'prm.model': 'ppo' } as const;
     for (const { name, setting } of neededAdapters(config))
-      want(`adapter ${name}`, user[setting as keyof typeof user], inFolder(`/adapters/${name}/`));
+      want(`adapter ${name}`, licence, user[setting as keyof typeof user], inFolder(`/adapters/${name}/`));
   }
-  if (needsEmbedder(config) && config.icl.embedder === 'minilm') want(MINILM_NAME, firstWithExamples(config, stages), filesOf(MINILM_NAME));
+  if (needsEmbedder(config) && config.icl.embedder === 'minilm')
+    want(MINILM_NAME, MINILM_LICENCE, firstWithExamples(config, stages), filesOf(MINILM_NAME));
   return wanted.filter(({ stage }) => stages.includes(stage));
 }
 

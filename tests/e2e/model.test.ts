@@ -196,9 +196,17 @@ test('a download that breaks is taken up where it broke, also after the page was
   const load = panel(page).getByRole('button', { name: 'Load now' });
   const loaded = panel(page).getByRole('button', { name: 'Loaded' });
 
+  const files = (name: string) =>
+    panel(page)
+      .getByRole('list', { name: 'Files' })
+      .getByRole('listitem')
+      .filter({ hasText: new RegExp(`^\\s*${name}`) });
+
   // Four connections of 20,000 bytes each do not bring all of it.
   server.cut = 20_000;
   await openPanel(page);
+  await panel(page).getByText('117,168 parameters, 254 kB, licence MIT').waitFor();
+  await files('model.safetensors').getByText('to fetch').waitFor();
   await load.click();
   await page.getByText(`/models/pico/model.safetensors broke off at 80000 of ${picoBytes('model.safetensors').length} bytes`).waitFor();
   await page.getByText('the download goes on from there').waitFor();
@@ -231,6 +239,9 @@ test('a download that breaks is taken up where it broke, also after the page was
   await panel(page)
     .getByText(/10[01] kB of 254 kB/)
     .waitFor();
+  // Which of the files is on its way, too.
+  expect(await files('config.json').textContent()).toContain('here');
+  expect(await files('model.safetensors').getByRole('progressbar').getAttribute('value')).toMatch(/^1000\d\d$/);
   await panel(page).getByRole('button', { name: 'Cancel loading' }).click();
   server.cut = Infinity;
   await load.click();

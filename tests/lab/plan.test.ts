@@ -7,6 +7,7 @@ const bundled = [
   {
     name: 'pico',
     parameters: 1,
+    licence: 'MIT',
     config: {},
     files: [{ name: 'model.safetensors', bytes: 248_000, sha256 }],
     adapters: [{ name: 'teacher', rank: 4, value_head: false, files: [{ name: 'adapter_model.safetensors', bytes: 12_000, sha256 }] }],
@@ -23,7 +24,7 @@ test('what would be fetched, and sent, is named with its size and host', () => {
     }),
     bundled,
   );
-  expect(lines[0]).toContain('pico, from this lab (248 kB');
+  expect(lines[0]).toContain('pico, from this lab (248 kB, licence MIT');
   expect(lines[1]).toContain('T4');
   expect(lines[2]).toContain('all-MiniLM-L6-v2');
   expect(lines[3]).toContain('send the training questions to https://example.org/v1');

@@ -11,6 +11,7 @@ test('the manifest lists the bundled models with what is loaded of them, and its
   const others = ['tokenizer', 'all-MiniLM-L6-v2']; // No weights, and weights of another kind.
   expect(models.filter(({ name }) => others.includes(name))).toEqual([]);
   expect(pico.parameters).toBe(parameterCount((await inspectModel('pico', picoFiles())).config));
+  expect(pico.licence).toBe('MIT');
   expect(pico.files.map(({ name }) => name)).toEqual([...PICO_FILES].sort());
   for (const { name, bytes, sha256 } of pico.files) {
     const content = picoBytes(name as (typeof PICO_FILES)[number]);

@@ -47,7 +47,7 @@ function ask(settings: object, { store = new DownloadStore(undefined), device = 
   return needsOf({ model, config, train, test, stages, device }, own, store);
 }
 
-const tell = ({ downloads }: Needs) => downloads.map(({ name, stage, bytes, here }) => [name, stage, bytes, here]);
+const tell = ({ downloads }: Needs) => downloads.map(({ name, licence, stage, bytes, here }) => [name, licence, stage, bytes, here]);
 
 test('a run fetches its model, its adapters and the sentence encoder, each for the first stage that uses it', async () => {
   const needs = await ask({
@@ -57,11 +57,11 @@ test('a run fetches its model, its adapters and the sentence encoder, each for t
     icl: { k: 3, in_sft: false, in_rl: true, in_evaluation: false, embedder: 'minilm' },
   });
   expect(tell(needs)).toEqual([
-    ['mini', 'evaluate_before', sum(mini.files), 0],
-    ['adapter rewriter', 'augment', adapterBytes('rewriter'), 0],
-    ['adapter teacher', 'synthesize', adapterBytes('teacher'), 0],
-    ['adapter prm', 'ppo', adapterBytes('prm'), 0],
-    [MINILM_NAME, 'ppo', minilmBytes('wasm'), 0],
+    ['mini', 'MIT', 'evaluate_before', sum(mini.files), 0],
+    ['adapter rewriter', 'MIT', 'augment', adapterBytes('rewriter'), 0],
+    ['adapter teacher', 'MIT', 'synthesize', adapterBytes('teacher'), 0],
+    ['adapter prm', 'MIT', 'ppo', adapterBytes('prm'), 0],
+    [MINILM_NAME, 'Apache-2.0, its runtime MIT', 'ppo', minilmBytes('wasm'), 0],
   ]);
   expect(new Set(asked)).toEqual(new Set(['/models/manifest.json']));
 });
@@ -71,7 +71,7 @@ test('what is here already is told apart', async () => {
   const weights = mini.files.find(({ name }) => name === 'model.safetensors')!;
   const part = { blob: new Blob([new Uint8Array(1000)]), etag: '"a"' };
   await store.put({ url: new URL('models/mini/model.safetensors', base), sha256: weights.sha256 }, 0, part);
-  expect(tell(await ask({}, { store }))).toEqual([['mini', 'evaluate_before', sum(mini.files), 1000]]);
+  expect(tell(await ask({}, { store }))).toEqual([['mini', 'MIT', 'evaluate_before', sum(mini.files), 1000]]);
 });
 
 test('each stage takes memory of its own, none of them more than the run', async () => {

@@ -27,7 +27,7 @@ export function downloads(config: Config, bundled: readonly BundledModel[] | und
   const size = known && sizeOf(known.files);
   const lines = [
     known || !bundled
-      ? `The model ${model}, from this lab${size ? ` (${size}, kept after the first time)` : ''}.`
+      ? `The model ${model}, from this lab${size ? ` (${size}, licence ${known.licence}, kept after the first time)` : ''}.`
       : `Nothing for the model ${model}: it is not bundled, so you would have to choose its folder yourself.`,
     data.file === ''
       ? `The questions of task ${data.task}, from this lab.`

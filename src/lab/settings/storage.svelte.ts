@@ -2,13 +2,14 @@
 import { type ErrorRecord, StoppedError, errorRecord } from '../../base/errors.ts';
 import { NotebookStore } from '../../notebook/store.ts';
 import { DownloadStore } from '../../workers/download-store.ts';
-import { type Bundle, bundlesOf, bytesOf, deleteBundle, fetchBundle } from '../../workers/offline.ts';
+import { type Bundle, type FileHere, bundlesOf, bytesOfEach, deleteBundle, fetchBundle } from '../../workers/offline.ts';
 import type { Lab } from '../lab.svelte.ts';
 import type { NotebookDesk } from '../notebook/desk.svelte.ts';
 import { type Progress, ProgressMeter } from '../progress.ts';
 
 export interface KeptBundle {
   readonly bundle: Bundle;
+  readonly files: readonly FileHere[];
   /** Bytes that are in this browser. */
   readonly here: number;
 }
@@ -42,10 +43,10 @@ export class StorageDesk {
     await this.guard(async () => {
       await Promise.all([this.lab.models.loadList(), this.lab.kept.refresh(), this.lab.unfinished.refresh()]);
       this.bundles = await Promise.all(
-        bundlesOf(this.lab.models.bundled ?? [], this.lab.base).map(async (bundle) => ({
-          bundle,
-          here: (await bytesOf(bundle.files, this.downloads)).here,
-        })),
+        bundlesOf(this.lab.models.bundled ?? [], this.lab.base).map(async (bundle) => {
+          const files = await bytesOfEach(bundle.files, this.downloads);
+          return { bundle, files, here: files.reduce((sum, { here }) => sum + here, 0) };
+        }),
       );
       this.things = [...(await this.notebooks()), ...this.runs()];
       const { usage, quota } = await navigator.storage.estimate();
