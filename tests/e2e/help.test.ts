@@ -54,7 +54,7 @@ test('a control shows where it stands in the paper, with the formula and both va
   expect(complaints).toEqual([]);
 });
 
-test('a touch opens the card of a word within the window, and a touch elsewhere closes it', async () => {
+test('on a phone a touch opens the card of a word within the window and another closes it; the bar is low and Run is in sight', async () => {
   const { page, complaints } = await site.visit('#/reward', { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true });
   await page.getByRole('button', { name: 'α', exact: true }).tap();
   const card = page.getByText('The weight of the answer in the reward');
@@ -64,6 +64,17 @@ test('a touch opens the card of a word within the window, and a touch elsewhere 
   expect(x + width).toBeLessThanOrEqual(360);
   await page.getByRole('heading', { level: 1 }).tap();
   await card.waitFor({ state: 'hidden' });
+
+  const bar = page.getByRole('region', { name: 'Run', exact: true });
+  const top = async () => (await bar.boundingBox())!.y;
+  expect(await top()).toBeGreaterThan(740 - 740 / 7);
+  await go(page, 'Start');
+  const run = (await page.getByRole('button', { name: 'Run the experiment' }).boundingBox())!;
+  expect(run.y + run.height).toBeLessThan(await top());
+  expect(await bar.getByLabel('Seed').isVisible()).toBe(false);
+  await bar.getByRole('button', { name: 'More choices' }).tap();
+  await bar.getByLabel('Seed').fill('7');
+  await bar.getByLabel('Step size').selectOption('one token');
   expect(complaints).toEqual([]);
 });
 

@@ -24,6 +24,7 @@ export const ICONS = {
   compare: 'M5 16v-5M10 16V4M15 16V8',
   gallery: 'M3.5 5h5v10h-5zM11.5 5h5v10h-5z',
   notebook: 'M5 3.5h10v13H5zM8 3.5v13',
+  more: 'M5 10h.1M10 10h.1M15 10h.1',
   settings: 'M4 6h5.5M13.5 6H16M11.5 4v4M4 14h2.5M10.5 14H16M8.5 12v4',
   help: 'M7 7.4a3 3 0 1 1 4.4 2.7c-1 .6-1.4 1-1.4 2.1M10 15.2v.4',
   save: 'M10 3.5v9M6 9l4 4 4-4M4 16.5h12',
