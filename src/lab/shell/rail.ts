@@ -3,7 +3,7 @@ import { type Config, getPath } from '../../rft/config.ts';
 import { type Difference, differencesBetween } from '../../rft/differences.ts';
 import { STAGES, type Stage } from '../../rft/events.ts';
 import { augmentationFeeds, stageConfig } from '../../rft/ablation/stage-config.ts';
-import { count, counted, points, tick } from '../format.ts';
+import { count, counted, percent, points, tick } from '../format.ts';
 import type { PathValue } from '../overrides.svelte.ts';
 import type { RunView } from '../view.ts';
 import type { RouteId, STAGE_ROUTES } from './routes.ts';
@@ -146,8 +146,10 @@ interface Situation {
 
 export function placeStatus(id: StagePlace, situation: Situation): PlaceStatus {
   const { view } = situation;
-  const time_ms = timedStages(id).reduce((sum, stage) => sum + view.stages[stage].time_ms, 0);
-  return { state: stateOf(id, situation), figures: figuresOf(id, view), time_ms };
+  const state = stateOf(id, situation);
+  // Of what is only begun, as evaluation is before training, no time is told.
+  const time_ms = state === 'not run' ? 0 : timedStages(id).reduce((sum, stage) => sum + view.stages[stage].time_ms, 0);
+  return { state, figures: figuresOf(id, view), time_ms };
 }
 
 function stateOf(id: StagePlace, { view, config, working, differences, stale }: Situation): PlaceState {
@@ -182,8 +184,13 @@ function figuresOf(id: StagePlace, view: RunView): string {
     case 'ppo':
       return ongoing(view, 'ppo');
     case 'compare':
-      return view.done ? `${points(view.done.accuracy.difference.mean)} points` : '';
+      return view.done ? `${points(view.done.accuracy.difference.mean)} points` : before(view);
   }
+}
+
+function before({ evaluations }: RunView): string {
+  const first = evaluations.find(({ stage }) => stage === 'evaluate_before');
+  return first ? `${percent(first.accuracy.mean)} before` : '';
 }
 
 function ongoing({ stages }: RunView, stage: Stage): string {
