@@ -109,6 +109,8 @@ export class Gpu {
 
   /** Waits for `work`, or fails with the device if that goes first. */
   async guard<T>(work: Promise<T>): Promise<T> {
+    // When a browser's GPU process goes, work of its own fails as well; the device's failure is the one to tell.
+    if (this.failure) void work.catch(() => undefined);
     this.assertAlive();
     let reject!: (error: Error) => void;
     try {
@@ -197,7 +199,9 @@ export class Gpu {
 
   /** Keeps at most two submits in flight, so that a stop never waits behind a long queue. */
   async throttle(): Promise<void> {
-    this.inFlight.push(this.queue.onSubmittedWorkDone());
+    const done = this.queue.onSubmittedWorkDone();
+    void done.catch(() => undefined); // The last ones are waited for by nobody.
+    this.inFlight.push(done);
     if (this.inFlight.length > 2) await this.guard(this.inFlight.shift()!);
   }
 

@@ -83,6 +83,8 @@ describe('losing the device', () => {
     await expect(gpu.read(view)).rejects.toThrow(DeviceLostError);
     await expect(ring.read(view)).rejects.toThrow(DeviceLostError);
     await expect(gpu.allocate('more', 4)).rejects.toThrow(DeviceLostError);
+    // Left unhandled, it would be on the console, and the test runner would say so.
+    await expect(gpu.guard(Promise.reject(new Error('gone as well')))).rejects.toThrow(DeviceLostError);
   });
 });
 
