@@ -213,7 +213,7 @@ export class Gpu {
 const STORAGE = 0x80 | 0x4 | 0x8; // STORAGE | COPY_SRC | COPY_DST, spelled out because GPUBufferUsage is absent until a host defines it.
 
 /** How long after a failed wait the news of a lost device may take. */
-const LOST_PATIENCE_MS = 250;
+const LOST_PATIENCE_MS = 1000;
 
 const REQUESTED_LIMITS = [
   'maxBufferSize',

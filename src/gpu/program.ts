@@ -178,7 +178,7 @@ export class ProgramBuilder {
     const { slotOf, sizes } = planSlots(used);
     const [buffers, compiled] = await Promise.all([
       this.arena.place(sizes),
-      Promise.all(this.dispatches.map(({ kernel, overrides }) => gpu.pipelines.get(kernel, overrides))),
+      gpu.guard(Promise.all(this.dispatches.map(({ kernel, overrides }) => gpu.pipelines.get(kernel, overrides)))),
     ]);
     const viewOf = new Map<Operand, BufferView>();
     used.forEach((tensor, i) => viewOf.set(tensor, { ...buffers[slotOf[i]!]!, size: alignUp(tensor.bytes, 4) }));

@@ -194,12 +194,12 @@ export class Generator {
       await program.repeat(Math.min(STEPS_PER_BLOCK, maxNewTokens - step), signal);
       // The flags of the block before are read while this one runs: a finished row costs at most one more block.
       const flags = looked && new Uint32Array(await looked);
-      looked = pool.finishedRing.read(pool.finished);
+      looked = underWay(pool.finishedRing.read(pool.finished));
       if (watched) {
         const [tokens, positions] = await watched;
         tell(new Int32Array(tokens), new Uint32Array(positions), false);
       }
-      watched = this.listener && Promise.all([this.watchRing(pool).read(pool.tokens), pool.finishedRing.read(pool.positions)]);
+      watched = this.listener && underWay(Promise.all([this.watchRing(pool).read(pool.tokens), pool.finishedRing.read(pool.positions)]));
       if (flags) {
         active = active.filter((row) => flags[row] === 0);
         report(count - active.length, 0);
@@ -320,4 +320,10 @@ export class Generator {
     for (const list of this.rowLists.values()) this.engine.gpu.release(list);
     this.rowLists.clear();
   }
+}
+
+/** A read that is waited for later: should the device go before that, whoever meets it first tells, and this says it no second time. */
+function underWay<T>(read: Promise<T>): Promise<T> {
+  void read.catch(() => undefined);
+  return read;
 }

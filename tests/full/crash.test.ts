@@ -1,6 +1,6 @@
 /**
  * Runs whose worker is ended in the middle of whatever it does, whose tab crashes and whose browser is killed, at points drawn from a seed and
- * in a profile that lives on, and one whose disk is full: each ends with the bytes of an undisturbed one.
+ * in a profile that lives on, one whose GPU process is killed and one whose disk is full: each ends with the bytes of an undisturbed one.
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -98,7 +98,7 @@ async function adapter(page: Page): Promise<Uint8Array> {
 }
 
 /** Processes of the browser, at once and without a word, as by a power cut; the profile stays. */
-async function kill(context: BrowserContext, kind: 'browser' | 'renderer'): Promise<void> {
+async function kill(context: BrowserContext, kind: 'browser' | 'renderer' | 'GPU'): Promise<void> {
   const session = await context.browser()!.newBrowserCDPSession();
   const { processInfo } = await session.send('SystemInfo.getProcessInfo');
   for (const { type, id } of processInfo) if (type === kind) process.kill(id, 'SIGKILL');
@@ -155,6 +155,21 @@ test.each([1, 2])(
     await page.context().close();
   },
 );
+
+// The first comes while shaders are compiled for the update. A browser refuses a page whose graphics fail again within minutes.
+test.each([0, 1])('a run whose GPU process is killed after update %i goes on by itself, without a word on the console', async (update) => {
+  const { context, page } = await open(newProfile());
+  const complaints: string[] = [];
+  page.on('console', (message) => complaints.push(message.text()));
+  page.on('pageerror', (error) => complaints.push(error.message));
+  await begin(page);
+  await (update === 0 ? page.locator('.bar .title').filter({ hasText: 'Reinforce' }).waitFor() : reaches(page, update));
+  await kill(context, 'GPU');
+  await finished(page);
+  expect(await adapter(page)).toEqual(expected);
+  expect(complaints).toEqual([]);
+  await context.close();
+});
 
 test('a run whose disk becomes full says so once, goes on, and ends with the adapter of an undisturbed one', async () => {
   const { context, page } = await open(newProfile());
