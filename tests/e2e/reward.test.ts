@@ -40,6 +40,7 @@ test('the reward is tried by hand before any run, on the responses of Figure 4',
   await sound!.getByText(/^2\. of 3$/).waitFor();
   await hand.getByLabel('What an outcome earns').selectOption('repo');
   await sound!.getByText(/^R = 0\.7 × 0\.1 \+/).waitFor();
+  await hand.getByRole('img', { name: 'R of 3 responses over α. Above α = ' }).waitFor();
   expect(await look(page, 'reward-by-hand')).toEqual([]);
   await hand.getByRole('button', { name: 'As at the start' }).click();
   await sound!.getByText(/^1\. of 3$/).waitFor();
@@ -62,6 +63,15 @@ test('steps are scored, and the reader weighs outcome and steps otherwise', asyn
   const rows = desk.getByRole('row').filter({ hasText: /weighs? them/ });
   expect(await rows.count()).toBe(1);
 
+  const earned = async () => (await worked.allTextContents()).map((text) => Number(/= (\S+)$/.exec(text)![1]));
+  expect(await earned()).toEqual((await earned()).toSorted((a, b) => b - a));
+
+  await desk.getByLabel('What an outcome earns').selectOption('repo');
+  expect((await worked.allTextContents()).filter((text) => text.startsWith('R = 0.7 × 0 '))).toEqual([]);
+  await desk.getByLabel('What an outcome earns').selectOption('paper');
+  expect(await rows.count()).toBe(1);
+  await desk.getByLabel('α, weight of the outcome').fill('0');
+  expect(await earned()).toEqual((await earned()).toSorted((a, b) => b - a));
   await desk.getByLabel('α, weight of the outcome').fill('1');
   expect(await first()).toMatch(/^R = 1 × ([01]) \+ 0 × 0(\.\d+)? = \1$/);
   expect(await rows.count()).toBe(2);
@@ -70,6 +80,11 @@ test('steps are scored, and the reader weighs outcome and steps otherwise', asyn
   expect(await look(page, 'reward')).toEqual([]);
   await desk.getByRole('button', { name: 'As in the run' }).click();
   expect(await first()).toMatch(/^R = 0\.7 × /);
+  await go(page, 'Compare');
+  const answers = page.getByRole('region', { name: 'Before and after, answer by answer' });
+  expect(await answers.getByLabel('Right', { exact: true }).locator('option:checked').textContent()).toBe('after training');
+  await answers.getByLabel('Show', { exact: true }).selectOption({ label: 'all (4)' });
+  await answers.getByRole('listitem').nth(3).waitFor();
   expect(complaints).toEqual([]);
   expect(strangers).toEqual([]);
 }, 120_000);

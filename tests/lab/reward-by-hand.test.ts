@@ -1,7 +1,7 @@
 /** The reward on responses that a reader may change: the paper's Figure 4 under each f, and the rules of the outcome. */
 import { expect, test } from 'vitest';
-import type { Weighing } from '../../src/rft/reward/counterfactual.ts';
-import { FIGURE_4, ranked } from '../../src/lab/stages/reward/by-hand.ts';
+import { type Weighing, reweigh } from '../../src/rft/reward/counterfactual.ts';
+import { FIGURE_4, ranked, soundFrom } from '../../src/lab/stages/reward/by-hand.ts';
 
 const weighing = (change: Partial<Weighing> = {}): Weighing => ({ alpha: 0.7, aggregation: 'mean', temperature: 0.1, ...change });
 const order = (rows: ReturnType<typeof ranked>) => rows.map(({ index }) => index);
@@ -30,4 +30,16 @@ test('a rule pays the outcome, and the step that f is of is named where there is
   expect(ranked(silent, weighing({ alpha: 1 }), 'reft')[0]!.reward).toBe(0);
   const decisive = (aggregation: Weighing['aggregation']) => ranked(FIGURE_4, weighing({ aggregation }), 'paper').find(({ index }) => index === 1)!.decisive; // prettier-ignore
   expect([decisive('min'), decisive('last'), decisive('mean')]).toEqual([0, 2, undefined]);
+});
+
+test('above the α that is named every right response earns more than every other one, and at it two are equal', () => {
+  const samples = FIGURE_4.map(({ outcome, steps }) => ({ outcome, reward: outcome === 'right' ? 1 : 0, step_scores: steps }));
+  const from = soundFrom(samples, weighing())!;
+  const rewardsAt = (alpha: number) => samples.map((sample) => reweigh(sample, weighing({ alpha })).reward);
+  const [, figure4, wrong] = rewardsAt(from);
+  expect(figure4).toBeCloseTo(wrong!);
+  const [sound, above, below] = rewardsAt(from + 0.01);
+  expect(Math.min(sound!, above!)).toBeGreaterThan(below!);
+  expect(soundFrom(samples.slice(0, 1), weighing())).toBe(0);
+  expect(soundFrom([...samples, { outcome: 'wrong', reward: 1, step_scores: [{ score: 1 }] }], weighing())).toBeUndefined();
 });

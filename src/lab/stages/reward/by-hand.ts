@@ -1,6 +1,6 @@
 /** Responses on which a reader tries the reward before any run: three to one question, told apart by what each does wrong. */
 import { outcomeReward, type OutcomeRule } from '../../../rft/graders/outcome-reward.ts';
-import { type Reweighed, reweigh, type Weighing } from '../../../rft/reward/counterfactual.ts';
+import { type JudgedSample, type Reweighed, reweigh, type Weighing } from '../../../rft/reward/counterfactual.ts';
 
 /** Outcomes that differ in what some rule pays. */
 export const OUTCOMES = ['right', 'wrong', 'unextractable'] as const;
@@ -66,4 +66,21 @@ export function ranked(responses: readonly HandResponse[], weighing: Weighing, r
       return { response, index, outcome_reward, decisive, ...reweigh({ reward: outcome_reward, outcome, step_scores: steps }, weighing) };
     })
     .sort((a, b) => b.reward - a.reward || a.index - b.index);
+}
+
+/**
+ * The least alpha above which every right response earns more than every other one: R is a line over alpha, so that each pair crosses once at
+ * most. Undefined where there is none below 1.
+ */
+export function soundFrom(samples: readonly JudgedSample[], weighing: Weighing): number | undefined {
+  const ends = (right: boolean) =>
+    samples
+      .filter(({ outcome }) => (outcome === 'right') === right)
+      .map((sample) => [0, 1].map((alpha) => reweigh(sample, { ...weighing, alpha }).reward) as [number, number]);
+  const others = ends(false);
+  const crossings = ends(true).flatMap(([from, to]) =>
+    others.map(([otherFrom, otherTo]) => (to <= otherTo ? 1 : (otherFrom - from) / (otherFrom - from + (to - otherTo)))),
+  );
+  const last = Math.max(0, ...crossings);
+  return last >= 1 ? undefined : last;
 }
