@@ -5,7 +5,6 @@
 import { InputError, throwIfStopped } from '../base/errors.ts';
 import { Seed } from '../base/random.ts';
 import { meanPoolReference } from '../nn/mean-pool.ts';
-import { sampleReference } from '../nn/sample.ts';
 import type {
   AdapterExport,
   AdapterName,
@@ -25,6 +24,7 @@ import type {
   PpoResult,
   PrmBatch,
   PrmMetrics,
+  RankedToken,
   SeedWords,
   Sequence,
   SftBatch,
@@ -32,11 +32,13 @@ import type {
   TokenListener,
   TokenScores,
   Tokenizer,
+  TopTokensOptions,
 } from '../rft/policy.ts';
 import { WATCHED_ROWS } from '../rft/policy.ts';
 import { adapterNorms, adapterPairs, adapterParts, headWeights, initialAdapter, initialValueHead } from './adapter.ts';
 import { type ModelConfig, parameterCount } from './config.ts';
-import { type CpuAdapter, type CpuTrunk, allocateCpu, cpuCache, cpuDecode, cpuForward, cpuTrunk } from './cpu-model.ts';
+import { generateOne, logitsOf } from './cpu-generate.ts';
+import { type CpuAdapter, type CpuTrunk, allocateCpu, cpuForward, cpuTrunk } from './cpu-model.ts';
 import { prmStep, scoreSteps } from './cpu-prm.ts';
 import { dpoStep, ppoUpdate } from './cpu-rl.ts';
 import {
@@ -61,10 +63,12 @@ import {
   checkRl,
   checkSequences,
   checkTokens,
+  checkTopTokens,
   frozenAdapter,
   noValueHead,
   notForReward,
 } from './requests.ts';
+import { rankTokens } from './top-tokens.ts';
 
 interface Attached {
   readonly lora: LoraConfig;
@@ -92,17 +96,6 @@ const savedRegions = ({ actor, critic, reference }: Attached): Record<string, Re
   'policy.v': actor.v,
   ...(critic && { critic: critic.weights, 'critic.m': critic.m, 'critic.v': critic.v }),
 });
-
-function logitsOf(hidden: Float64Array, head: Float64Array): Float64Array {
-  const width = hidden.length;
-  const logits = new Float64Array(head.length / width);
-  for (let v = 0; v < logits.length; v++) {
-    let sum = 0;
-    for (let j = 0; j < width; j++) sum += hidden[j]! * head[v * width + j]!;
-    logits[v] = sum;
-  }
-  return logits;
-}
 
 export class CpuPolicy implements Policy {
   private attached: Attached | undefined;
@@ -135,6 +128,10 @@ export class CpuPolicy implements Policy {
     return this.trunk.config;
   }
 
+  get phase(): PolicyCheckpoint['phase'] {
+    return this.attached?.phase ?? 'base';
+  }
+
   async generate(request: GenerateRequest, signal?: AbortSignal): Promise<Generation[]> {
     this.requests++;
     checkPrompts(this.config, request);
@@ -143,55 +140,14 @@ export class CpuPolicy implements Policy {
     let tokens = 0;
     for (const [id, prompt] of request.prompts.entries()) {
       throwIfStopped(signal);
-      const generation = this.generateOne(prompt, id, request, adapter, id < WATCHED_ROWS ? this.listener : undefined);
+      const rows = id < WATCHED_ROWS ? this.listener : undefined;
+      const generation = generateOne(this.trunk, this.tokenizer.eosId, { prompt, id, count: this.requests }, request, adapter, rows);
       results.push(generation);
       tokens += generation.logprobs.length;
       request.onProgress?.(results.length, tokens);
       await breathe();
     }
     return results;
-  }
-
-  private generateOne(
-    prompt: readonly number[],
-    id: number,
-    { sampling, seed }: GenerateRequest,
-    adapter: CpuAdapter | undefined,
-    listener: TokenListener | undefined,
-  ): Generation {
-    const { config, trunk } = this;
-    const limit = Math.min(prompt.length + sampling.max_new_tokens, config.max_position_embeddings);
-    const cache = cpuCache(config, limit);
-    const head = trunk.weights.get(headRegion(config))!;
-    const ids = [...prompt];
-    const logprobs: number[] = [];
-    let hidden = new Float64Array(0);
-    for (const token of prompt) hidden = Float64Array.from(cpuDecode(trunk, token, cache, adapter));
-    let finished = false;
-    const tell = (done: boolean) =>
-      listener?.({
-        request: this.requests,
-        rows: [{ index: id, prompt_length: prompt.length, tokens: Int32Array.from(ids), done }],
-      });
-    while (ids.length < limit && !finished) {
-      const logits = logitsOf(hidden, head);
-      const draw = sampleReference(logits, {
-        seed,
-        id,
-        position: ids.length - 1,
-        temperature: sampling.temperature === 0 ? 1 : sampling.temperature,
-        topK: sampling.top_k,
-        topP: sampling.top_p,
-        greedy: sampling.temperature === 0,
-      });
-      ids.push(draw.token);
-      logprobs.push(draw.logprob);
-      finished = draw.token === this.tokenizer.eosId;
-      tell(false);
-      if (!finished && ids.length < limit) hidden = Float64Array.from(cpuDecode(trunk, draw.token, cache, adapter));
-    }
-    tell(true);
-    return { tokens: Int32Array.from(ids), prompt_length: prompt.length, finished, logprobs: Float32Array.from(logprobs) };
   }
 
   watch(listener: TokenListener | undefined): void {
@@ -222,6 +178,15 @@ export class CpuPolicy implements Policy {
       await breathe();
     }
     return scores;
+  }
+
+  async topTokens(sequence: Sequence, position: number, options: TopTokensOptions, signal?: AbortSignal): Promise<RankedToken[]> {
+    const { tokens } = sequence;
+    checkTopTokens(this.config, sequence, position, options);
+    throwIfStopped(signal);
+    const { hidden } = cpuForward(this.trunk, tokens.subarray(0, position), this.adapterOf(options.adapter));
+    const logits = logitsOf(hidden.subarray(-this.config.hidden_size), this.trunk.weights.get(headRegion(this.config))!);
+    return rankTokens(logits, tokens[position]!, options);
   }
 
   async embed(sequences: readonly (readonly number[])[], options: { adapter: AdapterName }, signal?: AbortSignal): Promise<Float32Array[]> {

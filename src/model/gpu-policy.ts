@@ -22,6 +22,7 @@ import type {
   PpoResult,
   PrmBatch,
   PrmMetrics,
+  RankedToken,
   SeedWords,
   Sequence,
   SftBatch,
@@ -29,57 +30,28 @@ import type {
   TokenListener,
   TokenScores,
   Tokenizer,
+  TopTokensOptions,
 } from '../rft/policy.ts';
-import { adapterNorms, adapterPairs, adapterParts, headWeights, initialAdapter, initialValueHead, loraScale } from './adapter.ts';
+import { adapterNorms, adapterPairs, adapterParts, headWeights, initialAdapter, initialValueHead } from './adapter.ts';
 import { parameterCount } from './config.ts';
 import type { Engine } from './engine.ts';
 import { Generator } from './generate.ts';
+import { GpuAdapters, adapterUse, savedSets } from './gpu-adapters.ts';
 import { batchSizes } from './memory.ts';
-import { Optimizer } from './optimizer.ts';
 import { adapterRegions } from './layout.ts';
-import type { AdapterUse } from './llama.ts';
 import { ParameterSet } from './parameters.ts';
 import { readPeftAdapter, writePeftAdapter } from './peft.ts';
 import { Pooler } from './pooler.ts';
 import { prmStep, scoreSteps } from './prm.ts';
-import { checkAdapterName, checkPairs, checkRl, frozenAdapter, noValueHead, notForReward } from './requests.ts';
+import { checkAdapterName, checkPairs, checkRl, checkTopTokens, frozenAdapter, noValueHead, notForReward } from './requests.ts';
 import { dpoStep, ppoUpdate } from './rl.ts';
 import { sftStep } from './supervised.ts';
-import { type Role, type TrainedRole, Trainer } from './trainer.ts';
-
-/** What a policy holds once an adapter is attached; the reference means something from beginRl on. */
-interface Adapters {
-  readonly lora: LoraConfig;
-  readonly policy: ParameterSet;
-  readonly policyOptimizer: Optimizer;
-  readonly reference: ParameterSet;
-  /** Of algorithms that have one, from beginRl on. */
-  critic: Critic | undefined;
-  /** In `prm` the policy has a value head. */
-  phase: 'sft' | 'rl' | 'prm';
-}
-
-/** An adapter that is only ever used. */
-interface FrozenWeights {
-  readonly lora: LoraConfig;
-  readonly weights: ParameterSet;
-}
-
-interface Critic {
-  readonly weights: ParameterSet;
-  readonly optimizer: Optimizer;
-}
-
-const BASE: Role = { key: 'base', adapter: undefined };
-
-/** Programs of a frozen adapter go by this, so that no name is mistaken for another kind of program. */
-const frozenKey = (name: AdapterName): string => `adapter:${name}`;
-
-const adapterUse = (weights: ParameterSet, lora: LoraConfig): AdapterUse => ({ weights, rank: lora.rank, scale: loraScale(lora) });
+import { NextTokens, rankTokens } from './top-tokens.ts';
+import { type TrainedRole, Trainer } from './trainer.ts';
 
 export class GpuPolicy implements Policy {
-  private adapters: Adapters | undefined;
-  private readonly frozen = new Map<AdapterName, FrozenWeights>();
+  private readonly adapters: GpuAdapters;
+  private readonly next: NextTokens;
 
   private constructor(
     private readonly engine: Engine,
@@ -88,7 +60,10 @@ export class GpuPolicy implements Policy {
     private readonly generator: Generator,
     private readonly trainer: Trainer,
     private readonly pooler: Pooler,
-  ) {}
+  ) {
+    this.adapters = new GpuAdapters(engine);
+    this.next = new NextTokens(engine);
+  }
 
   static async create(name: string, engine: Engine, tokenizer: Tokenizer): Promise<GpuPolicy> {
     const { gpu, config, lanes } = engine;
@@ -111,8 +86,12 @@ export class GpuPolicy implements Policy {
     return new GpuPolicy(engine, info, tokenizer, generator, trainer, new Pooler(engine, sizes.tokensPerStep));
   }
 
+  get phase(): PolicyCheckpoint['phase'] {
+    return this.adapters.current?.phase ?? 'base';
+  }
+
   async generate(request: GenerateRequest, signal?: AbortSignal): Promise<Generation[]> {
-    const { key, adapter } = this.role(request.adapter);
+    const { key, adapter } = this.adapters.role(request.adapter);
     return this.generator.generate(request, adapter, key, signal);
   }
 
@@ -129,11 +108,18 @@ export class GpuPolicy implements Policy {
     options: { adapter: AdapterName; temperature: number },
     signal?: AbortSignal,
   ): Promise<TokenScores[]> {
-    return this.trainer.score(sequences, this.role(options.adapter), options.temperature, signal);
+    return this.trainer.score(sequences, this.adapters.role(options.adapter), options.temperature, signal);
+  }
+
+  async topTokens(sequence: Sequence, position: number, options: TopTokensOptions, signal?: AbortSignal): Promise<RankedToken[]> {
+    const { tokens } = sequence;
+    checkTopTokens(this.engine.config, sequence, position, options);
+    const logits = await this.next.logits(tokens.subarray(0, position), this.adapters.role(options.adapter), signal);
+    return rankTokens(logits, tokens[position]!, options);
   }
 
   async embed(sequences: readonly (readonly number[])[], options: { adapter: AdapterName }, signal?: AbortSignal): Promise<Float32Array[]> {
-    return this.pooler.embed(sequences, this.role(options.adapter), signal);
+    return this.pooler.embed(sequences, this.adapters.role(options.adapter), signal);
   }
 
   async loadAdapter(name: AdapterName, files: AdapterExport): Promise<LoraConfig> {
@@ -143,21 +129,17 @@ export class GpuPolicy implements Policy {
     const { config: lora, head } = adapter;
     const weights = await ParameterSet.allocate(gpu, `adapter ${name}`, adapterRegions(config, lora.rank, head !== undefined));
     for (const { region, offset, values } of adapterParts(config, adapter)) weights.write(region, values, offset);
-    if (this.frozen.has(name)) await this.dropAdapter(name);
-    this.frozen.set(name, { lora, weights });
+    if (this.adapters.frozen.has(name)) await this.dropAdapter(name);
+    this.adapters.frozen.set(name, { lora, weights });
     return lora;
   }
 
   frozenAdapters(): FrozenAdapter[] {
-    return [...this.frozen].map(([name, { lora, weights }]) => ({ name, lora, value_head: weights.has('value.weight') }));
+    return [...this.adapters.frozen].map(([name, { lora, weights }]) => ({ name, lora, value_head: weights.has('value.weight') }));
   }
 
   async dropAdapter(name: AdapterName): Promise<void> {
-    const { weights } = frozenAdapter(this.frozen, name);
-    this.frozen.delete(name);
-    await this.engine.gpu.idle();
-    await this.engine.dropProgramsMatching((key) => key.startsWith(`${frozenKey(name)} `));
-    weights.release();
+    await this.adapters.drop(name);
   }
 
   async scoreSteps(
@@ -166,49 +148,49 @@ export class GpuPolicy implements Policy {
     { adapter }: { adapter: AdapterName },
     signal?: AbortSignal,
   ): Promise<Float32Array[]> {
-    const role = this.role(adapter);
+    const role = this.adapters.role(adapter);
     if (!role.adapter?.weights.has('value.weight')) throw noValueHead(adapter);
     return scoreSteps(this.trainer, sequences, positions, { key: role.key, adapter: role.adapter }, signal);
   }
 
   async attachAdapter(lora: LoraConfig, seed: SeedWords, { value_head = false }: { value_head?: boolean } = {}): Promise<void> {
     const { config } = this.engine;
-    const { policy } = await this.allocateAdapters(lora, value_head ? 'prm' : 'sft');
+    const { policy } = await this.adapters.allocate(lora, value_head ? 'prm' : 'sft');
     for (const { region, offset, values } of initialAdapter(config, lora, Seed.words(seed))) policy.write(region, values, offset);
     if (value_head) policy.write('value.weight', initialValueHead(config, Seed.words(seed).derive('value head')));
   }
 
   async adapterNorms(): Promise<AdapterNorm[]> {
-    const { lora, policy } = this.attached();
+    const { lora, policy } = this.adapters.attached();
     const all = await policy.readAll();
     return adapterNorms(this.engine.config, lora, (region) => policy.slice(all, region));
   }
 
   async prmStep(batch: PrmBatch, step: OptimizerStep, seed: SeedWords, signal?: AbortSignal): Promise<PrmMetrics> {
-    const { lora, phase } = this.attached();
+    const { lora, phase } = this.adapters.attached();
     if (phase !== 'prm') throw noValueHead('policy');
-    return prmStep(this.trainer, batch, step, this.actor(), { rate: lora.dropout, seed }, signal);
+    return prmStep(this.trainer, batch, step, this.adapters.actor(), { rate: lora.dropout, seed }, signal);
   }
 
   async sftStep(batch: SftBatch, step: OptimizerStep, seed: SeedWords, signal?: AbortSignal): Promise<SftMetrics> {
-    const { lora, phase } = this.attached();
+    const { lora, phase } = this.adapters.attached();
     if (phase === 'prm') throw notForReward('SFT trains text');
-    return sftStep(this.trainer, batch, step, this.actor(), { rate: lora.dropout, seed }, signal);
+    return sftStep(this.trainer, batch, step, this.adapters.actor(), { rate: lora.dropout, seed }, signal);
   }
 
   async beginRl(seed: SeedWords, options: { critic: boolean } = { critic: true }): Promise<void> {
-    const adapters = this.attached();
+    const adapters = this.adapters.attached();
     if (adapters.phase === 'prm') throw notForReward('RL trains a policy');
     adapters.reference.copyFrom(adapters.policy);
     adapters.policyOptimizer.reset();
     if (options.critic) {
-      const { weights, optimizer } = (adapters.critic ??= await this.allocateCritic(adapters.lora));
+      const { weights, optimizer } = (adapters.critic ??= await this.adapters.allocateCritic(adapters.lora));
       weights.copyFrom(adapters.policy);
       weights.write('value.weight', initialValueHead(this.engine.config, Seed.words(seed)));
       weights.write('value.bias', new Float32Array(1));
       optimizer.reset();
     } else {
-      await this.releaseCritic(adapters);
+      await this.adapters.releaseCritic(adapters);
     }
     adapters.phase = 'rl';
   }
@@ -219,11 +201,11 @@ export class GpuPolicy implements Policy {
     { inspect = 0 }: { inspect?: number } = {},
     signal?: AbortSignal,
   ): Promise<PpoResult> {
-    const { lora, phase, critic } = this.attached();
+    const { lora, phase, critic } = this.adapters.attached();
     checkRl(phase, config, critic !== undefined);
     const roles = {
-      actor: this.actor(),
-      reference: this.role('reference'),
+      actor: this.adapters.actor(),
+      reference: this.adapters.role('reference'),
       critic:
         config.advantage_estimator === 'gae'
           ? ({
@@ -238,13 +220,13 @@ export class GpuPolicy implements Policy {
   }
 
   async dpoStep(batch: DpoBatch, step: OptimizerStep, signal?: AbortSignal): Promise<DpoMetrics> {
-    if (this.attached().phase === 'prm') throw notForReward('DPO trains a policy');
+    if (this.adapters.attached().phase === 'prm') throw notForReward('DPO trains a policy');
     checkPairs(batch.pairs);
-    return dpoStep(this.trainer, batch, step, this.actor(), signal);
+    return dpoStep(this.trainer, batch, step, this.adapters.actor(), signal);
   }
 
   async checkpoint(): Promise<PolicyCheckpoint> {
-    const { adapters } = this;
+    const adapters = this.adapters.current;
     if (!adapters) return { lora: undefined, phase: 'base', tensors: {}, counters: {} };
     const tensors: Record<string, Float32Array> = {};
     for (const [name, set] of Object.entries(savedSets(adapters))) tensors[name] = await set.readAll();
@@ -258,12 +240,12 @@ export class GpuPolicy implements Policy {
 
   async restore({ lora, phase, tensors, counters }: PolicyCheckpoint): Promise<void> {
     if (!lora || phase === 'base') {
-      await this.releaseAdapters();
+      await this.adapters.release();
       return;
     }
-    const adapters = await this.allocateAdapters(lora, phase);
-    if (phase === 'rl' && tensors.critic) adapters.critic ??= await this.allocateCritic(lora);
-    else await this.releaseCritic(adapters);
+    const adapters = await this.adapters.allocate(lora, phase);
+    if (phase === 'rl' && tensors.critic) adapters.critic ??= await this.adapters.allocateCritic(lora);
+    else await this.adapters.releaseCritic(adapters);
     for (const [name, set] of Object.entries(savedSets(adapters))) {
       const tensor = tensors[name];
       if (tensor?.length !== set.length) {
@@ -284,7 +266,9 @@ export class GpuPolicy implements Policy {
 
   async exportAdapter(name: AdapterName = 'policy'): Promise<AdapterExport> {
     const { lora, weights } =
-      name === 'policy' ? { ...this.attached(), weights: this.attached().policy } : frozenAdapter(this.frozen, name);
+      name === 'policy'
+        ? { ...this.adapters.attached(), weights: this.adapters.attached().policy }
+        : frozenAdapter(this.adapters.frozen, name);
     const { config } = this.engine;
     const all = await weights.readAll();
     const region = (part: string) => weights.slice(all, part);
@@ -295,7 +279,7 @@ export class GpuPolicy implements Policy {
   async importAdapter(files: AdapterExport): Promise<LoraConfig> {
     const { config } = this.engine;
     const adapter = readPeftAdapter(files, config);
-    const { policy } = await this.allocateAdapters(adapter.config, adapter.head ? 'prm' : 'sft');
+    const { policy } = await this.adapters.allocate(adapter.config, adapter.head ? 'prm' : 'sft');
     for (const { region, offset, values } of adapterParts(config, adapter)) policy.write(region, values, offset);
     return adapter.config;
   }
@@ -319,88 +303,11 @@ export class GpuPolicy implements Policy {
     await this.generator.release();
     await this.trainer.release();
     await this.pooler.release();
-    await this.releaseAdapters();
-    for (const name of [...this.frozen.keys()]) await this.dropAdapter(name);
+    await this.engine.dropProgramsMatching((key) => / next token /.test(key));
+    this.next.release();
+    await this.adapters.release();
+    for (const name of [...this.adapters.frozen.keys()]) await this.dropAdapter(name);
     await this.engine.dispose();
     this.engine.gpu.destroy();
   }
-
-  private attached(): Adapters {
-    if (!this.adapters) throw new InputError('The policy has no adapter to train.', 'Call attachAdapter first.');
-    return this.adapters;
-  }
-
-  private role(name: AdapterName): Role {
-    if (name === 'base') return BASE;
-    if (name !== 'policy' && name !== 'reference') {
-      const { weights, lora } = frozenAdapter(this.frozen, name);
-      return { key: frozenKey(name), adapter: adapterUse(weights, lora) };
-    }
-    const { lora, phase, policy, reference } = this.attached();
-    if (name === 'reference' && phase !== 'rl') throw new InputError('The reference is not frozen yet.', 'Call beginRl first.');
-    return { key: name, adapter: adapterUse(name === 'policy' ? policy : reference, lora) };
-  }
-
-  private actor(): TrainedRole {
-    return { ...this.role('policy'), optimizer: this.attached().policyOptimizer, trains: 'adapter' };
-  }
-
-  /** Adapters for this LoRA shape and phase, all zeros; those already there are used again when the shape is the same. */
-  private async allocateAdapters(lora: LoraConfig, phase: Adapters['phase']): Promise<Adapters> {
-    const old = this.adapters;
-    const isPrm = phase === 'prm';
-    if (old && JSON.stringify(old.lora) === JSON.stringify(lora) && (old.phase === 'prm') === isPrm) {
-      for (const set of Object.values(savedSets(old))) set.clear();
-      old.policyOptimizer.reset();
-      old.phase = phase;
-      return old;
-    }
-    await this.releaseAdapters();
-    const { engine } = this;
-    const allocate = (name: string, valueHead: boolean) =>
-      ParameterSet.allocate(engine.gpu, name, adapterRegions(engine.config, lora.rank, valueHead));
-    const policy = await allocate('policy', isPrm);
-    const reference = await allocate('reference', false);
-    const policyOptimizer = await Optimizer.create(engine, 'policy', policy);
-    this.adapters = { lora, policy, reference, policyOptimizer, critic: undefined, phase };
-    return this.adapters;
-  }
-
-  private async allocateCritic({ rank }: LoraConfig): Promise<Critic> {
-    const { engine } = this;
-    const weights = await ParameterSet.allocate(engine.gpu, 'critic', adapterRegions(engine.config, rank, true));
-    return { weights, optimizer: await Optimizer.create(engine, 'critic', weights) };
-  }
-
-  private async releaseCritic(adapters: Adapters): Promise<void> {
-    const { critic } = adapters;
-    if (!critic) return;
-    adapters.critic = undefined;
-    await this.engine.gpu.idle();
-    await this.engine.dropProgramsMatching((key) => key.startsWith('critic '));
-    await critic.optimizer.release();
-    critic.weights.release();
-  }
-
-  private async releaseAdapters(): Promise<void> {
-    const { adapters } = this;
-    if (!adapters) return;
-    this.adapters = undefined;
-    await this.releaseCritic(adapters);
-    await this.engine.gpu.idle();
-    await this.engine.dropProgramsMatching((key) => /^(policy|reference) /.test(key));
-    await adapters.policyOptimizer.release();
-    for (const set of [adapters.policy, adapters.reference]) set.release();
-  }
-}
-
-/** Everything that a checkpoint must hold for every later byte to be the same. Before RL a critic is left from an earlier run. */
-function savedSets({ policy, reference, critic, policyOptimizer, phase }: Adapters): Record<string, ParameterSet> {
-  return {
-    policy,
-    reference,
-    'policy.m': policyOptimizer.m,
-    'policy.v': policyOptimizer.v,
-    ...(critic && phase === 'rl' && { critic: critic.weights, 'critic.m': critic.optimizer.m, 'critic.v': critic.optimizer.v }),
-  };
 }

@@ -11,6 +11,7 @@ import {
   type PrmBatch,
   RESERVED_ADAPTERS,
   type Sequence,
+  type TopTokensOptions,
 } from '../rft/policy.ts';
 import type { ModelConfig } from './config.ts';
 
@@ -57,6 +58,21 @@ export function checkSequences({ max_position_embeddings: context }: ModelConfig
       );
     }
   });
+}
+
+/** @throws InputError for a position whose token can't be ranked. */
+export function checkTopTokens(config: ModelConfig, sequence: Sequence, position: number, { temperature, k }: TopTokensOptions): void {
+  checkSequences(config, [sequence]);
+  const { tokens, prompt_length } = sequence;
+  checkTokens(config, 'Text', [Array.from(tokens)], config.max_position_embeddings);
+  if (!Number.isInteger(position) || position < prompt_length || position >= tokens.length) {
+    throw new InputError(
+      `Position ${position} is not in the response, which is tokens ${prompt_length} to ${tokens.length - 1}.`,
+      'Ask about a token of the response.',
+    );
+  }
+  if (!(temperature > 0)) throw new InputError(`The temperature is ${temperature}.`, 'Set it above 0.');
+  if (!(k >= 1)) throw new InputError(`${k} tokens were asked for.`, 'Ask for 1 or more.');
 }
 
 /** @throws InputError for rewards that don't fit their sequences. */

@@ -8,7 +8,17 @@
 import type { AdapterExport, AdapterName, AdapterNorm, FrozenAdapter, LoraConfig } from './policy/adapters.ts';
 import type { DpoBatch, DpoMetrics } from './policy/dpo.ts';
 import type { PpoBatch, PpoConfig, PpoResult } from './policy/ppo.ts';
-import type { GenerateRequest, Generation, Pacer, SeedWords, Sequence, TokenListener, TokenScores } from './policy/sequences.ts';
+import type {
+  GenerateRequest,
+  Generation,
+  Pacer,
+  RankedToken,
+  SeedWords,
+  Sequence,
+  TokenListener,
+  TokenScores,
+  TopTokensOptions,
+} from './policy/sequences.ts';
 import type { OptimizerStep, PrmBatch, PrmMetrics, SftBatch, SftMetrics } from './policy/supervised.ts';
 
 export * from './policy/adapters.ts';
@@ -58,6 +68,8 @@ export interface PolicyCheckpoint {
 export interface Policy {
   readonly info: PolicyInfo;
   readonly tokenizer: Tokenizer;
+  /** What its trainable adapter is for; `base` where there is none. */
+  readonly phase: PolicyCheckpoint['phase'];
 
   generate(request: GenerateRequest, signal?: AbortSignal): Promise<Generation[]>;
 
@@ -79,6 +91,14 @@ export interface Policy {
     options: { adapter: AdapterName; temperature: number },
     signal?: AbortSignal,
   ): Promise<TokenScores[]>;
+
+  /**
+   * The `k` likeliest tokens at `position` of the sequence, in its response, given those before it, by falling probability and equal ones by
+   * id; after them the one that stands there, where it is none of them. It changes no byte of what is trained, and is not to be asked
+   * inside another call, a training step that waits for its pacer among them.
+   * @throws InputError for a position outside the response.
+   */
+  topTokens(sequence: Sequence, position: number, options: TopTokensOptions, signal?: AbortSignal): Promise<RankedToken[]>;
 
   /** The mean of the final hidden states (after the last norm) over each sequence's tokens, [hidden_size] each. */
   embed(sequences: readonly (readonly number[])[], options: { adapter: AdapterName }, signal?: AbortSignal): Promise<Float32Array[]>;

@@ -80,6 +80,70 @@ export function policySuite(backend: Backend): void {
       generations.forEach(({ logprobs }, i) => expectClose(logprobs, scores[i]!.logprobs, 1e-4));
     });
 
+    test('the top tokens at a position are what the sampler and the training kernel draw from', async () => {
+      const policy = await trained(backend);
+      const [drawn] = await generate(policy, [PROMPTS[2]!]);
+      const [scores] = await policy.score([drawn!], { adapter: 'policy', temperature: 0.7 });
+      const at = drawn!.prompt_length;
+      for (const t of [0, 3, scores!.logprobs.length - 1]) {
+        const taken = drawn!.tokens[at + t]!;
+        const options = { adapter: 'policy', temperature: 0.7, k: 61 };
+        const all = await policy.topTokens(drawn!, at + t, options);
+        expect(all.map(({ rank }) => rank)).toEqual(Array.from({ length: 61 }, (_, i) => i + 1));
+        expect(new Set(all.map(({ id }) => id)).size).toBe(61);
+        expect(all.reduce((sum, { logprob }) => sum + Math.exp(logprob), 0)).toBeCloseTo(1, 6);
+        all.slice(1).forEach(({ logprob }, i) => expect(logprob).toBeLessThanOrEqual(all[i]!.logprob));
+        expect(Math.abs(all.find(({ id }) => id === taken)!.logprob - scores!.logprobs[t]!)).toBeLessThan(1e-4);
+        // Few are the first of all, and the one that was taken follows them where it is none of them; what comes later is not looked at.
+        const changed = { ...drawn!, tokens: drawn!.tokens.map((id, i) => (i > at + t ? 1 : id)) };
+        for (const k of [1, 3]) {
+          const expected = all.filter(({ id, rank }) => rank <= k || id === taken);
+          expect(await policy.topTokens(changed, at + t, { ...options, k })).toEqual(expected);
+        }
+        const greedy = await policy.generate({
+          prompts: [[...drawn!.tokens.subarray(0, at + t)]],
+          adapter: 'policy',
+          sampling: { ...SAMPLING, temperature: 0, max_new_tokens: 1 },
+          seed: Seed.of(1),
+        });
+        expect(greedy[0]!.tokens.at(-1)).toBe(all[0]!.id);
+      }
+      expect(policy.phase).toBe('sft');
+      const base = await policy.topTokens(drawn!, at, { adapter: 'base', temperature: 1, k: 5 });
+      expect(base).not.toEqual(await policy.topTokens(drawn!, at, { adapter: 'policy', temperature: 1, k: 5 }));
+    });
+
+    test('asking for top tokens between two updates changes no byte of the training', async () => {
+      const states = [];
+      for (const asks of [false, true]) {
+        const policy = await trained(backend);
+        await policy.beginRl(Seed.of(4));
+        expect(policy.phase).toBe('rl');
+        for (let update = 0; update < 2; update++) {
+          const generations = await generate(policy);
+          await policy.ppoUpdate({ ...rollouts(generations), rewards: generations.map((_, i) => i % 2) }, PPO);
+          if (!asks) continue;
+          const long = { tokens: Int32Array.from({ length: 64 }, (_, i) => (i * 5) % 61), prompt_length: 3 };
+          for (const adapter of ['policy', 'reference', 'base']) await policy.topTokens(long, 63, { adapter, temperature: 1, k: 8 });
+        }
+        states.push(await policy.checkpoint());
+      }
+      expect(states[1]).toEqual(states[0]);
+    });
+
+    test.each([
+      ['a token of the prompt', 2, {}, /Position 2 is not in the response, which is tokens 3 to 4/],
+      ['a token that is not there', 5, {}, /Position 5 is not in the response/],
+      ['no temperature', 3, { temperature: 0 }, /temperature is 0/],
+      ['none at all', 3, { k: 0 }, /0 tokens were asked for/],
+      ['an adapter that is not there', 3, { adapter: 'policy' }, /no adapter to train/],
+    ])('top tokens refuse %s', async (_, position, change, message) => {
+      const policy = await openGolden('llama', backend);
+      expect(policy.phase).toBe('base');
+      const sequence = { tokens: Int32Array.of(5, 9, 12, 7, 1), prompt_length: 3 };
+      await expect(policy.topTokens(sequence, position, { adapter: 'base', temperature: 1, k: 8, ...change })).rejects.toThrow(message);
+    });
+
     test('a rollout does not depend on the batch it is drawn in', async () => {
       const policy = await trained(backend);
       const together = await generate(policy);
@@ -493,6 +557,13 @@ export function agreementSuite(lane: Lane): void {
         expect(actual[i]!.finished).toBe(generation.finished);
         expectClose(actual[i]!.logprobs, generation.logprobs, 1e-4);
       });
+    }
+    for (const adapter of ['base', 'policy', 'reference']) {
+      const [sequence] = goldenSequences('llama');
+      const ask = (policy: Policy) => policy.topTokens(sequence!, sequence!.prompt_length + 1, { adapter, temperature: 0.8, k: 8 });
+      const [expected, actual] = [await ask(cpu), await ask(gpu)];
+      expect(actual.map(({ id, rank }) => [id, rank])).toEqual(expected.map(({ id, rank }) => [id, rank]));
+      expectClose(Float32Array.from(actual, ({ logprob }) => logprob), Float32Array.from(expected, ({ logprob }) => logprob), 1e-4); // prettier-ignore
     }
     for (const adapter of ['base', 'policy'] as const) {
       const [expected, actual] = [await cpu.embed(PROMPTS, { adapter }), await gpu.embed(PROMPTS, { adapter })];

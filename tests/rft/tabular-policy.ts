@@ -6,10 +6,11 @@
  */
 import { InputError, LabError, throwIfStopped } from '../../src/base/errors.ts';
 import { Seed, pcg4d, unitFloat } from '../../src/base/random.ts';
+import { rankTokens } from '../../src/model/top-tokens.ts';
 import { dpoLossReference, responseLossReference, tokenWeights } from '../../src/rft/losses.ts';
 import type {
   AdapterExport, AdapterName, AdapterNorm, DpoBatch, DpoMetrics, FrozenAdapter, GenerateRequest, Generation, LoraConfig, OptimizerStep, Pacer, Policy, PolicyCheckpoint, PolicyInfo,
-  PpoBatch, PpoConfig, PpoResult, SeedWords, Sequence, SftBatch, SftMetrics, Tokenizer, TokenScores,
+  PpoBatch, PpoConfig, PpoResult, RankedToken, SeedWords, Sequence, SftBatch, SftMetrics, Tokenizer, TokenScores, TopTokensOptions,
 } from '../../src/rft/policy.ts'; // prettier-ignore
 
 export const CLASSES = 8;
@@ -80,7 +81,7 @@ export class TabularPolicy implements Policy {
   private pacer: Pacer | undefined;
   private readonly base: number[][];
   private lora: LoraConfig | undefined;
-  private phase: PolicyCheckpoint['phase'] = 'base';
+  phase: PolicyCheckpoint['phase'] = 'base';
   private tensors: Tensors = {};
   private counters: Record<string, number> = {};
   private readonly judges = new Map<AdapterName, Record<string, number | null>>();
@@ -172,6 +173,15 @@ export class TabularPolicy implements Policy {
         entropy: Float32Array.from(entropy),
       };
     });
+  }
+
+  async topTokens(sequence: Sequence, position: number, { adapter, temperature, k }: TopTokensOptions): Promise<RankedToken[]> {
+    const p = softmax(this.logits(adapter, classOf(sequence)), temperature);
+    const t = position - sequence.prompt_length;
+    const fit = fitting(responseOf(sequence))[t]!;
+    const logits = new Float64Array(tokenizer.vocabSize).fill(-Infinity);
+    for (const r of fit) logits[ENCODED[r]![t]!] = Math.log(Math.exp(logits[ENCODED[r]![t]!]!) + p[r]!);
+    return rankTokens(logits, sequence.tokens[position]!, { k, temperature: 1 });
   }
 
   /** A process reward model here is a table too: adapter_config.json holds the score of each line, and other lines get 0.5. */

@@ -72,3 +72,20 @@ export interface TokenScores {
   readonly logprobs: Float32Array;
   readonly entropy: Float32Array;
 }
+
+/** A token that could stand at a position, and how likely that is. */
+export interface RankedToken {
+  readonly id: number;
+  /** Of logits / temperature. */
+  readonly logprob: number;
+  /** From 1, the likeliest, on. */
+  readonly rank: number;
+}
+
+export interface TopTokensOptions {
+  readonly adapter: AdapterName;
+  /** Above 0. */
+  readonly temperature: number;
+  /** How many, 1 or more. */
+  readonly k: number;
+}
