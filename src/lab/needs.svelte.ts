@@ -44,6 +44,12 @@ class NextNeeds {
     return this.found?.downloads.filter(({ stage }) => stages.includes(stage)).reduce((sum, file) => sum + file.bytes - file.here, 0);
   }
 
+  /** Bytes of that model or adapter that are yet to be fetched; undefined until it is known. */
+  downloadOfFiles(name: string): number | undefined {
+    const file = this.found?.downloads.find((wanted) => wanted.name === name);
+    return file && file.bytes - file.here;
+  }
+
   /** Bytes of the GPU's memory that the largest of these stages takes; undefined where they take none or it is not known. */
   memoryOf(stages: readonly Stage[]): number | undefined {
     const each = stages.flatMap((stage) => this.found?.memory?.stages[stage] ?? []);

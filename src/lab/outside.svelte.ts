@@ -1,4 +1,5 @@
 /** Work with the model that a run would take, outside a run. */
+import { throwIfStopped } from '../base/errors.ts';
 import type { Question } from '../rft/dataset.ts';
 import type { Stage } from '../rft/events.ts';
 import type { Embedder } from '../rft/embedder.ts';
@@ -9,7 +10,7 @@ import { MiniLmEmbedder } from '../workers/embedder-client.ts';
 import type { MiniLmDevice } from '../workers/minilm-files.ts';
 import { openPolicyEmbedder } from '../workers/policy-embedder.ts';
 import type { Needs } from '../workers/needs.ts';
-import type { LoadingMessage, ModelRequest } from '../workers/protocol.ts';
+import type { LoadingMessage, ModelRequest, TopTokens, TopTokensRequest } from '../workers/protocol.ts';
 import { CPU_MODEL } from './choices.svelte.ts';
 import type { Lab } from './lab.svelte.ts';
 import type { Progress } from './progress.ts';
@@ -17,6 +18,8 @@ import type { Progress } from './progress.ts';
 export class Outside {
   /** How far the untouched model has come with questions outside a run. */
   answered = $state.raw<Progress | undefined>();
+  /** Settles with the last question about a token. */
+  private asked: Promise<unknown> = Promise.resolve();
 
   constructor(
     private readonly lab: Lab,
@@ -40,6 +43,16 @@ export class Outside {
     this.answered = undefined;
     this.lab.restartMeter();
     return this.client.vanilla(await this.runsModel(), { questions, seed, temperature, max_new_tokens }, signal);
+  }
+
+  /** What the model in the worker finds likeliest in a token's place; one question after the other, and none that is given up meanwhile. */
+  topTokens(request: TopTokensRequest, signal: AbortSignal): Promise<TopTokens> {
+    const answer = this.asked.then(() => {
+      throwIfStopped(signal);
+      return this.client.topTokens(request);
+    });
+    this.asked = answer.catch(() => undefined); // Whoever asked hears of the error.
+    return answer;
   }
 
   /** What retrieval would make of a training question in the next run. */

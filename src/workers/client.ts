@@ -27,6 +27,8 @@ import type {
   VanillaRequest,
   WorkerMessage,
   StepSize,
+  TopTokens,
+  TopTokensRequest,
 } from './protocol.ts';
 
 /** A run that does not end within this many milliseconds of a stop is ended with its worker. */
@@ -130,6 +132,11 @@ export class TrainerClient {
   /** What retrieval makes of a question on that model's base. Progress of what is fetched goes to the listener. */
   retrieve(model: ModelRequest, request: RetrieveRequest, signal?: AbortSignal): Promise<RetrievalInspection> {
     return this.beside((api) => api.retrieve(model, request), signal);
+  }
+
+  /** What the model that is in the worker finds likeliest in a token's place. @throws LabError where there is none, or where it is at work. */
+  topTokens(request: TopTokensRequest): Promise<TopTokens> {
+    return this.ask((api) => api.topTokens(request));
   }
 
   private async beside<T>(command: (api: Remote<TrainerApi>) => Promise<Answer<T>>, signal: AbortSignal | undefined): Promise<T> {

@@ -11,7 +11,7 @@ import type { UnfinishedHead } from '../notebook/unfinished/run-files.ts';
 import type { Config } from '../rft/config.ts';
 import type { ProgressEvent, RunEvent, RunStartedEvent, Stage } from '../rft/events.ts';
 import type { ScheduledChange, SettingChange } from '../rft/live.ts';
-import type { AdapterExport, PolicyInfo } from '../rft/policy.ts';
+import type { AdapterExport, PolicyInfo, RankedToken } from '../rft/policy.ts';
 import type { Question } from '../rft/dataset.ts';
 import type { InspectionRequest, RetrievalInspection } from '../rft/retrieve/inspection.ts';
 import type { Interval } from '../rft/statistics.ts';
@@ -102,6 +102,30 @@ export interface RetrieveRequest extends InspectionRequest {
   readonly train: DataFile;
 }
 
+/** A token of a response, and what could have stood in its place. */
+export interface TopTokensRequest {
+  /** As the record has it. */
+  readonly prompt: string;
+  /** The response up to that token, which is the last one. */
+  readonly response: readonly number[];
+  readonly temperature: number;
+  readonly k: number;
+}
+
+export interface TopTokens {
+  /** Of the weights that answered: those of the bare base, or as training has left them so far. */
+  readonly phase: 'base' | 'sft' | 'rl';
+  /** By the weights in training, or by the base where there are none, and then by the frozen reference where there is one. */
+  readonly by: readonly { readonly adapter: 'base' | 'policy' | 'reference'; readonly tokens: readonly TopToken[] }[];
+}
+
+export interface TopToken extends RankedToken {
+  /** Empty for a special token. */
+  readonly text: string;
+  /** It is the one that ends a response. */
+  readonly end: boolean;
+}
+
 export interface ModelExportRequest extends ModelOptions {
   readonly kind: ModelKind;
   /** Only names and sizes, and nothing is computed. */
@@ -147,6 +171,11 @@ export interface TrainerApi {
   vanilla(model: ModelRequest, request: VanillaRequest): Promise<Answer<Interval>>;
   /** What retrieval makes of a question with that model, loaded first where it isn't; refused during a run. */
   retrieve(model: ModelRequest, request: RetrieveRequest): Promise<Answer<RetrievalInspection>>;
+  /**
+   * The likeliest tokens at a place by the model that is in the worker, as training has left it; no model is loaded for it. During a run only
+   * while it is paused between two pieces of its work, and the run waits for it.
+   */
+  topTokens(request: TopTokensRequest): Promise<Answer<TopTokens>>;
   pause(): void;
   resume(): void;
   /** Goes on to the end of the next step of this size, and pauses there. */
@@ -155,7 +184,7 @@ export interface TrainerApi {
   change(changes: readonly SettingChange[]): Promise<Answer<number>>;
   /** Whether the tokens of the first rows of each batch are told while they are drawn, as `tokens` messages. */
   watch(on: boolean): void;
-  /** Ends the run, the embedding or the answering that goes on. */
+  /** Ends the run, or what goes on outside of one. */
   stop(): void;
   /** The trained adapter, or the one that is handed over, as files of that kind. */
   exportModel(request: ModelExportRequest): Promise<Answer<ExportedFile[]>>;

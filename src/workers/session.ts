@@ -2,7 +2,7 @@
  * One run under the reader's control. The pipeline is a generator, so pausing is not asking for the next event, a step is asking
  * until one piece of work is done, and stopping is aborting its signal.
  */
-import { StoppedError } from '../base/errors.ts';
+import { LabError, StoppedError } from '../base/errors.ts';
 import type { RunEvent } from '../rft/events.ts';
 import type { RunEnd, SessionState, StepSize } from './protocol.ts';
 
@@ -34,6 +34,10 @@ export class RunSession {
   private size: StepSize;
   /** Set while the loop waits to be let on. */
   private letOn: (() => void) | undefined;
+  /** It waits between two events, when the policy is at no work. */
+  private resting = false;
+  /** Settles when no work of others is left. */
+  private visits: Promise<unknown> = Promise.resolve();
   private pausedSince: number | undefined;
   private pausedFor = 0;
   private lastBreath = performance.now();
@@ -85,6 +89,23 @@ export class RunSession {
     this.goOn('stepping');
   }
 
+  /**
+   * Work of others with the policy, one at a time, which the run waits for.
+   * @throws LabError unless the run is paused between two events.
+   */
+  async visit<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    if (!this.resting) {
+      throw new LabError(
+        'busy',
+        'The model is in the midst of a piece of the run.',
+        'Pause the run, or step to the end of the batch, and ask again.',
+      );
+    }
+    const done = this.visits.then(() => work(this.controller.signal));
+    this.visits = done.catch(() => undefined); // Whoever asked hears of the error.
+    return done;
+  }
+
   stop(): void {
     this.controller.abort();
     this.letOn?.();
@@ -114,7 +135,12 @@ export class RunSession {
       await new Promise((resolve) => setTimeout(resolve, 0)); // A policy on the CPU never waits for anything else.
       this.lastBreath = performance.now();
     }
-    if (this.mode === 'paused') await this.pauseHere();
+    if (this.mode === 'paused') {
+      this.resting = true;
+      await this.pauseHere();
+      this.resting = false;
+      await this.visits;
+    }
     return !signal.aborted;
   }
 

@@ -1,9 +1,7 @@
 /** The training worker's side of the protocol: the device, the model and the run live here and nowhere else. */
 import { InputError, LabError } from '../base/errors.ts';
 import { Seed } from '../base/random.ts';
-import { clusterFiles } from '../export/cluster/make.ts';
-import type { Bytes, ExportFile } from '../export/file.ts';
-import { type TrainedModel, checkAdapter, modelFiles } from '../export/model-files.ts';
+import type { TrainedModel } from '../export/model-files.ts';
 import { Gpu, adapterName } from '../gpu/device.ts';
 import { parameterCount } from '../model/config.ts';
 import type { EngineOptions } from '../model/engine.ts';
@@ -11,7 +9,7 @@ import type { ModelFolder } from '../model/folder.ts';
 import { checkRegions, memoryNeeded, runSizes } from '../model/memory.ts';
 import { inspectModel, openPolicy } from '../model/open.ts';
 import { encodeCheckpoint, decodeCheckpoint } from '../rft/checkpoint.ts';
-import { type NeededAdapter, loadNeededAdapters, neededAdapters } from '../rft/adapters.ts';
+import { type NeededAdapter, loadNeededAdapters } from '../rft/adapters.ts';
 import { firstQuestions, parseDataset } from '../rft/dataset.ts';
 import { PolicyEmbedder } from '../rft/embedder.ts';
 import { ChangeSchedule, type SettingChange } from '../rft/live.ts';
@@ -25,6 +23,7 @@ import { type Answer, answer } from './answer.ts';
 import { DeviceTap } from './device-tap.ts';
 import { DownloadStore } from './download-store.ts';
 import { MiniLmEmbedder } from './embedder-client.ts';
+import { exportCluster, exportModel } from './exporting.ts';
 import { fetchAdapter, fetchModel, folderOfFiles } from './files.ts';
 import type {
   AdapterExport,
@@ -43,12 +42,15 @@ import type {
   VanillaRequest,
   WorkerMessage,
   StepSize,
+  TopTokens,
+  TopTokensRequest,
 } from './protocol.ts';
 import { keepRun } from './keeper.ts';
 import { type Needs, type NeedsRequest, needsOf } from './needs.ts';
 import { Outbox } from './outbox.ts';
 import { RunSession } from './session.ts';
 import { tokenTap } from './token-tap.ts';
+import { topTokens } from './top-tokens.ts';
 
 export interface LoadedModel {
   readonly request: ModelRequest;
@@ -136,13 +138,32 @@ export class Trainer implements TrainerApi {
     });
   }
 
+  topTokens(request: TopTokensRequest): Promise<Answer<TopTokens>> {
+    const { policy, session } = this;
+    if (!policy) return answer(() => Promise.reject(noModel()));
+    const ask = (signal: AbortSignal) => topTokens(policy, request, signal);
+    return session
+      ? answer(() => session.visit(ask))
+      : this.outsideRun(
+          async () => policy,
+          (_, signal) => ask(signal),
+        );
+  }
+
   /** Work with a model's base outside a run. */
   private beside<T>(model: ModelRequest, work: (policy: Policy, signal: AbortSignal) => Promise<T>): Promise<Answer<T>> {
+    return this.outsideRun((signal) => this.load(model, signal), work);
+  }
+
+  private outsideRun<T>(
+    open: (signal: AbortSignal) => Promise<Policy>,
+    work: (policy: Policy, signal: AbortSignal) => Promise<T>,
+  ): Promise<Answer<T>> {
     return answer(async () => {
       this.refuseDuringRun();
       if (this.aside) throw new LabError('busy', 'The model is busy with something else.', 'Wait until it has finished, or cancel it.');
       const stop = new AbortController();
-      const done = this.load(model, stop.signal).then((policy) => {
+      const done = open(stop.signal).then((policy) => {
         this.refuseDuringRun();
         return work(policy, stop.signal);
       });
@@ -228,6 +249,7 @@ export class Trainer implements TrainerApi {
       );
       this.session = session;
       this.schedule = schedule;
+      await this.endAside(); // What began since; from now on the session refuses.
       try {
         return await session.run();
       } catch (error) {
@@ -276,26 +298,18 @@ export class Trainer implements TrainerApi {
     this.aside?.stop.abort();
   }
 
-  exportModel({ kind, measure, opened, ...options }: ModelExportRequest): Promise<Answer<ExportedFile[]>> {
-    return answer(async () => {
-      const files = await modelFiles(kind, opened ? await this.openedModel(opened) : await this.trainedModel(), options);
-      return measure ? files.map(({ name, size }) => ({ name, size })) : blobsOf(files);
-    });
+  exportModel(request: ModelExportRequest): Promise<Answer<ExportedFile[]>> {
+    return answer(() => exportModel(request, { trained: () => this.trainedModel(), folderOf: (model) => this.folderOf(model) }));
   }
 
-  exportCluster({ model: request, started, train, test, changes }: ClusterExportRequest): Promise<Answer<ExportedFile[]>> {
+  exportCluster(request: ClusterExportRequest): Promise<Answer<ExportedFile[]>> {
     return answer(async () => {
       this.refuseDuringRun();
-      const { config, dataset } = started;
-      const data = { train: await parseDataset(train.name, train.text), test: await parseDataset(test.name, test.text) };
-      const folder = await this.folderOf(request);
-      const policy = await this.openPolicy({ request, folder });
+      const { model } = request;
+      const policy = await this.openPolicy({ request: model, folder: await this.folderOf(model) });
       try {
-        const read = (adapter: NeededAdapter) => this.fetchAdapter(adapter, request);
-        await loadNeededAdapters(policy, config, read);
-        const judge = neededAdapters(config).find(({ name }) => name === config.prm.model);
-        const order = { config, data, changes, recorded: dataset, prm: judge && (await read(judge)) };
-        return await blobsOf(await clusterFiles(policy, order, { openEmbedder: async () => this.openMiniLm(request) }));
+        const read = (adapter: NeededAdapter) => this.fetchAdapter(adapter, model);
+        return await exportCluster(request, policy, { read, openEmbedder: () => this.openMiniLm(model) });
       } finally {
         await policy.dispose();
       }
@@ -310,13 +324,6 @@ export class Trainer implements TrainerApi {
     const { policy, model } = this;
     if (policy && model) return { name: model.request.name, folder: model.folder, adapter: await policy.exportAdapter() };
     throw new LabError('no-adapter', 'There is no trained adapter to export.', 'Run the experiment, or resume it, and export again.');
-  }
-
-  /** @throws InputError for an adapter that is not of that run and base. */
-  private async openedModel({ model, started, adapter }: NonNullable<ModelExportRequest['opened']>): Promise<TrainedModel> {
-    const trained = { name: model.name, folder: await this.folderOf(model), adapter };
-    await checkAdapter(started, trained);
-    return trained;
   }
 
   private async folderOf(request: ModelRequest): Promise<ModelFolder> {
@@ -366,7 +373,7 @@ export class Trainer implements TrainerApi {
   }
 
   private async openPolicy(model: LoadedModel | undefined, options: EngineOptions = {}): Promise<Policy> {
-    if (!model) throw new LabError('no-model', 'No model is loaded.', 'Load a model first.');
+    if (!model) throw noModel();
     const { request, folder } = model;
     const { name, backend, memoryCap } = request;
     const policy = await openPolicy(name, folder, { ...options, backend, memoryCap, gpu: this.tap.gpu });
@@ -410,18 +417,7 @@ export class Trainer implements TrainerApi {
   }
 }
 
-async function blobsOf(files: readonly ExportFile[]): Promise<ExportedFile[]> {
-  const exported: ExportedFile[] = [];
-  for (const { name, size, parts } of files) exported.push({ name, size, blob: new Blob(await collected(parts())) });
-  return exported;
-}
-
-/** A Blob keeps its parts where the browser likes, on the disk if they are many. */
-async function collected(parts: AsyncIterable<Bytes>): Promise<Bytes[]> {
-  const all: Bytes[] = [];
-  for await (const part of parts) all.push(part);
-  return all;
-}
+const noModel = () => new LabError('no-model', 'No model is loaded.', 'Load a model first.');
 
 const takenByRun = () => new LabError('busy', 'The model is taken by a run.', 'Wait until the run has ended, or stop it.');
 

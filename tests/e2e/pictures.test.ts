@@ -169,6 +169,8 @@ test('a run is read along, and paused it shows its tries and its tokens', async 
   const inspector = page.getByRole('complementary', { name: 'Question 2, try 1' });
   await inspector.getByRole('listbox').waitFor();
   expect(await inspector.getByRole('option').count()).toBeGreaterThan(2);
+  await inspector.getByText('What else could have stood here').click();
+  await inspector.getByRole('row').filter({ hasText: 'taken' }).waitFor();
   expect(await look(page, 'synthesize-picture')).toEqual([]);
   await inspector.getByRole('button', { name: 'Close the inspector' }).click();
 }, 100_000);

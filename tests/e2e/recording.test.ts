@@ -51,6 +51,8 @@ test('the recording of the chosen notebook plays, is moved by hand, and gives wa
 
 test('a record from a file is shown as a run at every place, marked, and what is no record is refused by its line', async () => {
   const { page, complaints } = await site.visit('?notebook=smoke&ppo.updates=1#/compare');
+  const weights: string[] = [];
+  page.on('request', (request) => request.url().endsWith('.safetensors') && weights.push(request.url()));
   const lines = (await unpackRecording(Uint8Array.from(readFileSync('dist/recordings/smoke.jsonl.gz')))).split('\n');
   const drop = (name: string, text: string) =>
     page.getByTestId('record-file').setInputFiles({ name, mimeType: 'application/jsonl', buffer: Buffer.from(text) });
@@ -59,7 +61,17 @@ test('a record from a file is shown as a run at every place, marked, and what is
   expect(await page.getByTestId('accuracy-after').textContent()).toBe(percent(line!.accuracy.after.mean));
   await go(page, 'PPO');
   await shown(page).getByText('mine.jsonl').waitFor();
-  await page.getByRole('heading', { name: 'What the model writes' }).waitFor();
+  await page.getByRole('button', { name: 'Token by token' }).first().click();
+  const inspector = page.getByRole('complementary');
+  await inspector.getByText('What else could have stood here').click();
+  await inspector.getByText('pico is not in memory').waitFor();
+  expect(await look(page, 'top-tokens-unloaded')).toEqual([]);
+  expect(weights).toEqual([]);
+  await inspector.getByRole('button', { name: 'Load pico' }).click();
+  await inspector.getByText('Asked: pico untouched by training').waitFor();
+  expect(weights).not.toEqual([]);
+  expect(await inspector.getByRole('row').filter({ hasText: 'taken' }).count()).toBe(1);
+  await inspector.getByRole('button', { name: 'Close the inspector' }).click();
   await shown(page).getByRole('button', { name: 'Back to where you were' }).click();
   await shown(page).waitFor({ state: 'detached' });
 

@@ -44,6 +44,19 @@ test('one button runs the method and shows accuracy before and after', async () 
   await page.getByRole('listbox').getByRole('option', { selected: true }).first().focus();
   await page.keyboard.press('ArrowRight');
   await page.getByRole('term').filter({ hasText: 'reference' }).waitFor();
+  const inspector = page.getByRole('complementary');
+  await inspector.getByText('What else could have stood here').click();
+  await inspector.getByText(/^Token 2 of .+ was taken/).waitFor();
+  await inspector.getByText('This response was drawn after 1 update; the weights have moved on since.').waitFor();
+  for (const who of ['Policy', 'Reference, frozen before RL']) {
+    const table = inspector.getByRole('table', { name: `${who}: the 8 likeliest tokens` });
+    expect(await table.getByRole('row').count()).toBeGreaterThanOrEqual(9);
+    expect(await table.getByRole('rowheader').filter({ hasText: 'taken' }).count()).toBe(1);
+  }
+  await page.keyboard.press('Tab');
+  await inspector.locator('[role=option][aria-selected=true]').focus();
+  await page.keyboard.press('ArrowRight');
+  await inspector.getByText(/^Token 3 of .+ was taken/).waitFor();
   expect(await look(page, 'run')).toEqual([]);
   await page.getByRole('button', { name: 'Table of Reward' }).click();
   await page.getByRole('region', { name: 'Reward, table' }).getByRole('row').nth(2).waitFor();

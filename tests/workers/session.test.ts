@@ -175,3 +175,53 @@ test('a run that is stopped while it holds at a micro-batch ends there', async (
   });
   expect(await going.run()).toBe('stopped');
 });
+
+test('a visit to the policy of a paused run is let in between two events, one at a time, and the run waits for it', async () => {
+  const log: string[] = [];
+  let visits = 0;
+  const refused: unknown[] = [];
+  const { session: visited, events } = session((it, seen) => {
+    if (typeof seen === 'object') log.push('event');
+    if (typeof seen === 'object' && seen.type === 'progress') {
+      void it.visit(async () => log.push('too early')).catch((error: unknown) => refused.push(error));
+      if (visits < 2) it.pause();
+    }
+    if (seen !== 'paused') return;
+    const visit = async (name: string) => {
+      log.push(`${name} begins`);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      log.push(`${name} ends`);
+    };
+    for (const name of ['a', 'b']) void it.visit(() => visit(`${++visits}${name}`));
+    void it.visit(() => Promise.reject(new Error('lost'))).catch(() => log.push('told'));
+    it.resume();
+  });
+  expect(await visited.run()).toBe('done');
+  const first = log.indexOf('1a begins');
+  expect(log.slice(first, first + 6)).toEqual(['1a begins', '1a ends', '2b begins', '2b ends', 'told', 'event']);
+  expect(log).not.toContain('too early');
+  expect(refused.length).toBeGreaterThan(2);
+  expect(refused[0]).toMatchObject({ code: 'busy' });
+  expect(events.map(withoutTime)).toEqual(unbroken);
+});
+
+test('nobody visits the policy in the midst of an update', async () => {
+  const policy = new TabularPolicy();
+  const answers: unknown[] = [];
+  let held = false;
+  const going: RunSession = new RunSession((signal, now) => runPipeline(policy, config, data, { signal, now }), {
+    event: () => undefined,
+    state: (state) => {
+      if (state !== 'paused') return;
+      void going.visit(async () => 'in').then((answer) => answers.push([held, answer]), (error: unknown) => answers.push([held, (error as { code: string }).code]));
+      soon(() => (held ? going.stop() : going.step('micro_batch')));
+    },
+  }, { stepwise: 'micro_batch' }); // prettier-ignore
+  policy.pace(() => {
+    held = true;
+    return going.microBatch();
+  });
+  await going.run();
+  expect(answers.length).toBeGreaterThan(1);
+  for (const [inside, answer] of answers as [boolean, string][]) expect(answer).toBe(inside ? 'busy' : 'in');
+});
