@@ -1,6 +1,7 @@
 /** Where a reader is in responses that are read token by token: those on their way, held until they are read, or those of the record. */
+import { untrack } from 'svelte';
 import type { Stage } from '../../rft/events.ts';
-import type { Lab } from '../lab.svelte.ts';
+import type { Lab, Status } from '../lab.svelte.ts';
 import { perLab } from '../per-lab.svelte.ts';
 import { type ReadableRow, type Streamed, endOfStep, recordedRows } from './streamed.ts';
 
@@ -26,7 +27,18 @@ class Reading {
   /** The batch that is read, which may have been drawn to its end while the reader is not there yet. */
   private held = $state.raw<Streamed | undefined>();
 
-  constructor(private readonly lab: Lab) {}
+  /** Those that hear of tokens as they are drawn. */
+  private listeners = 0;
+  /** Of a step that has the run draw more, until the run pauses again. */
+  private step: { begun: boolean; readonly at: (stage: Stage) => void; readonly done: () => void } | undefined;
+
+  constructor(private readonly lab: Lab) {
+    $effect(() => {
+      const { status, run } = lab;
+      const { current } = run.view;
+      untrack(() => this.follow(status, current));
+    });
+  }
 
   private readonly live = $derived.by(() => {
     const { current } = this.lab.run.view;
@@ -64,10 +76,12 @@ class Reading {
   byHand(to: ReadingStep): void {
     // Whoever watched as they came begins with the first token of what is there.
     const from = this.asTheyCome || this.over ? 0 : this.at;
-    this.held = this.batch;
+    const before = this.batch;
+    this.held = before;
     this.playing = false;
     if (this.over && this.another) this.takeNext();
-    else this.shown = ENDS[to](this.rows.find(({ tokens }) => tokens.length > from)?.tokens ?? [], from);
+    const begin = this.held === before ? from : 0;
+    this.shown = ENDS[to](this.rows.find(({ tokens }) => tokens.length > begin)?.tokens ?? [], begin);
   }
 
   togglePlay(): void {
@@ -82,14 +96,41 @@ class Reading {
     this.open = true;
     this.steps++;
     const there = this.rows.length > 0 && (this.fromRun ? this.playing || this.another || !this.over : !this.lab.busy);
-    if (there) {
-      this.byHand(to);
-      return true;
-    }
-    // What is drawn next is read from its first token on.
+    if (there) this.byHand(to);
+    return there;
+  }
+
+  /** The run is about to draw: that is read from its first token on, be it of another stage, which `at` hears of. */
+  expectMore(at: (stage: Stage) => void): void {
+    this.step?.done();
+    this.step = { begun: false, at, done: this.listen() };
+    this.fromFirst();
+  }
+
+  /** Tokens are heard of as they are drawn, until what this gives is called. */
+  listen(): () => void {
+    if (this.listeners++ === 0) this.lab.watchTokens(true);
+    let over = false;
+    return () => {
+      if (over) return;
+      over = true;
+      if (--this.listeners === 0) this.lab.watchTokens(false);
+    };
+  }
+
+  private follow(status: Status, current: Stage | undefined): void {
+    const { step } = this;
+    if (!step) return;
+    if (status === 'loading' || status === 'running') step.begun = true;
+    if (current !== undefined && !this.stages.includes(current)) step.at(current);
+    if (!step.begun || status === 'loading' || status === 'running' || status === 'pausing') return;
+    this.step = undefined;
+    step.done();
+  }
+
+  /** What comes is read from here, that of the stage before forgotten. */
+  fromFirst(): void {
     [this.playing, this.held, this.shown] = [false, undefined, 1];
-    this.lab.watchTokens(true);
-    return false;
   }
 
   private takeNext(): void {

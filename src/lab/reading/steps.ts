@@ -46,17 +46,32 @@ export async function stepOf(lab: Lab, shell: Shell): Promise<void> {
   const size = lab.stepSize;
   if (!lab.canStep) return;
   if (!isReading(size)) return lab.step(size);
-  const place = readingPlace(lab, shell);
-  if (!place) return lab.step('batch');
   const { reading } = await import('./reading.svelte.ts');
-  shell.go(place);
   const here = reading(lab);
-  here.of(READ_AT[place]);
-  if (!here.stepped(size)) await lab.step('batch');
+  const goTo = (place: ReadingPlace) => {
+    shell.go(place);
+    here.of(READ_AT[place]);
+  };
+  const place = readingPlace(lab, shell);
+  if (place) {
+    goTo(place);
+    if (here.stepped(size)) return;
+  }
+  here.expectMore((stage) => {
+    const next = placeOf(stage);
+    if (!next) return;
+    goTo(next);
+    here.fromFirst();
+  });
+  await lab.step('batch');
 }
 
+/** Where there is something to read: undefined at the stages that are not read, and between two of them. */
 function readingPlace(lab: Lab, { route }: Shell): ReadingPlace | undefined {
   if (!lab.busy && route && route.id in READ_AT) return route.id as ReadingPlace;
-  const stage = lab.run.view.current ?? 'evaluate_before';
-  return (Object.keys(READ_AT) as ReadingPlace[]).find((place) => READ_AT[place].some((one) => one === stage));
+  const { started, current } = lab.run.view;
+  return placeOf(current ?? (lab.busy && started ? undefined : 'evaluate_before'));
 }
+
+const placeOf = (stage: Stage | undefined): ReadingPlace | undefined =>
+  (Object.keys(READ_AT) as ReadingPlace[]).find((place) => READ_AT[place].some((one) => one === stage));
