@@ -39,6 +39,9 @@ class NextNeeds {
     });
   }
 
+  /** Adapters that the model of the next run comes without. */
+  readonly missing = $derived(this.found?.missing ?? []);
+
   /** Bytes that these stages have yet to fetch; undefined until it is known. */
   downloadOf(stages: readonly Stage[]): number | undefined {
     return this.found?.downloads.filter(({ stage }) => stages.includes(stage)).reduce((sum, file) => sum + file.bytes - file.here, 0);

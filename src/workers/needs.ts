@@ -36,8 +36,17 @@ export interface NeededDownload {
   readonly here: number;
 }
 
+/** An adapter that the settings name and the model does not come with: a run would stop for want of it. */
+export interface MissingAdapter {
+  readonly name: string;
+  readonly setting: string;
+  /** Bundled models that come with it, the smallest first. */
+  readonly models: readonly string[];
+}
+
 export interface Needs {
   readonly downloads: readonly NeededDownload[];
+  readonly missing: readonly MissingAdapter[];
   readonly memory?: {
     readonly run: MemoryEstimate;
     /** Bytes that each stage would take by itself. A stage that needs no model has none. */
@@ -66,7 +75,8 @@ export async function needsOf(request: NeedsRequest, own: ModelFolder | undefine
   const downloads = await Promise.all(
     downloadsOf(request, known, bundled).map(async ({ files, ...wanted }) => ({ ...wanted, ...(await bytesOf(files, store)) })),
   );
-  if (!device || (!own && !known)) return { downloads };
+  const missing = missingFrom(config, known, bundled);
+  if (!device || (!own && !known)) return { downloads, missing };
   const shape = own
     ? await readTextSide(model.name, own)
     : { config: parseModelConfig(known!.config, `${model.name}/config.json`), tokenizer: byCharacters };
@@ -79,11 +89,20 @@ export async function needsOf(request: NeedsRequest, own: ModelFolder | undefine
   const computing = stages.filter((stage) => stage !== 'augment' || config.augment.rewriter === 'adapter');
   return {
     downloads,
+    missing,
     memory: {
       run: memory(runSizes(config, longest, counts, stages)),
       stages: Object.fromEntries(computing.map((stage) => [stage, memory(runSizes(config, longest, counts, [stage])).total])),
     },
   };
+}
+
+function missingFrom(config: Config, known: BundledModel | undefined, bundled: readonly BundledModel[]): MissingAdapter[] {
+  const has = (model: BundledModel | undefined, wanted: string) => model?.adapters.some(({ name }) => name === wanted) ?? false;
+  const bySize = bundled.toSorted((a, b) => a.parameters - b.parameters);
+  return neededAdapters(config)
+    .filter(({ name }) => !has(known, name))
+    .map(({ name, setting }) => ({ name, setting, models: bySize.filter((model) => has(model, name)).map((model) => model.name) }));
 }
 
 type Wanted = Pick<NeededDownload, 'name' | 'stage'> & Pick<Bundle, 'licence' | 'files'>;

@@ -66,6 +66,13 @@ test('a run fetches its model, its adapters and the sentence encoder, each for t
   expect(new Set(asked)).toEqual(new Set(['/models/manifest.json']));
 });
 
+test('an adapter that the model comes without is told before a run, with the models that have it', async () => {
+  const judged = { prm: { model: 'prm' } };
+  expect((await ask(judged)).missing).toEqual([]);
+  expect((await ask({ model: 'nano', ...judged })).missing).toEqual([{ name: 'prm', setting: 'prm.model', models: ['mini'] }]);
+  expect((await ask({ prm: { model: 'none-such' } })).missing[0]!.models).toEqual([]);
+});
+
 test('what is here already is told apart', async () => {
   const store = new DownloadStore(undefined);
   const weights = mini.files.find(({ name }) => name === 'model.safetensors')!;
