@@ -1,6 +1,6 @@
 /** Help where the reader is: what a word means, on a card, and a tour that looks on while one does what it asks for. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { look } from './axe.ts';
+import { look, violations } from './axe.ts';
 import { Site, go } from './site.ts';
 
 let site: Site;
@@ -75,6 +75,7 @@ test('on a phone a touch opens the card of a word within the window and another 
   await bar.getByRole('button', { name: 'More choices' }).tap();
   await bar.getByLabel('Seed').fill('7');
   await bar.getByLabel('Step size').selectOption('one token');
+  expect(await violations(page)).toEqual([]);
   expect(complaints).toEqual([]);
 });
 
