@@ -93,6 +93,6 @@ export const day = (iso: string): string => date.format(new Date(iso));
 export function bytesProgress({ done, total, rate, secondsLeft }: Progress): string {
   const parts = [`${bytes(done)} of ${bytes(total)}`];
   if (rate !== undefined && rate >= 1) parts.push(`${bytes(Math.round(rate))}/s`);
-  if (secondsLeft !== undefined && secondsLeft >= 1) parts.push(`about ${duration(Math.round(secondsLeft) * 1000)} left`);
+  if (secondsLeft !== undefined && secondsLeft >= 1) parts.push(`${roughly(secondsLeft)} left`);
   return parts.join(' · ');
 }

@@ -357,7 +357,7 @@ export class Lab extends Choices {
   }
 
   private goOn(command: () => void): void {
-    this.run.skipPause();
+    this.run.pauseEnds();
     command();
   }
 
@@ -376,7 +376,10 @@ export class Lab extends Choices {
     if (message.type === 'keeping') this.unkept = message.problem;
     if (message.type === 'events') this.run.commit(message.events);
     if (message.type === 'progress') this.run.showLive(message.progress);
-    if (message.type === 'state' && this.busy && this.status !== 'stopping') this.status = message.state;
+    if (message.type === 'state' && this.busy && this.status !== 'stopping') {
+      this.status = message.state;
+      if (message.state === 'paused') this.run.pauseBegins();
+    }
   }
 
   /** Read through a call, since the status changes behind the back of the flow analysis. */

@@ -55,8 +55,8 @@ export class ProgressMeter {
     };
   }
 
-  /** After a pause: time that nobody worked does not count. */
-  skipTo(now: number): void {
-    this.at = now;
+  /** Time that nobody worked does not count; what was done in the unit that the pause fell into does. */
+  leaveOut(milliseconds: number): void {
+    this.at += milliseconds;
   }
 }

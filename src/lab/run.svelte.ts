@@ -39,7 +39,8 @@ export class RunState {
   pending = $state.raw<readonly ScheduledChange[]>([]);
   /** All changes that it has gone through, those before a rewind among them: a run that goes on makes them again. */
   readonly changes: ScheduledChange[] = [];
-  private readonly meter = new ProgressMeter();
+  private meter = new ProgressMeter();
+  private pausedAt: number | undefined;
   /** The stage that `progress` is of. */
   private measured: ProgressEvent['stage'] | undefined;
 
@@ -82,11 +83,19 @@ export class RunState {
     this.record.rewind();
     this.view = foldEvents(emptyView(), this.record.events);
     this.live = undefined;
+    // What is done again is measured anew.
+    this.meter = new ProgressMeter();
+    this.progress = undefined;
   }
 
-  /** The time since the last event was a pause. */
-  skipPause(): void {
-    this.meter.skipTo(performance.now());
+  /** From now on nobody works. */
+  pauseBegins(now = performance.now()): void {
+    this.pausedAt ??= now;
+  }
+
+  pauseEnds(now = performance.now()): void {
+    if (this.pausedAt !== undefined) this.meter.leaveOut(now - this.pausedAt);
+    this.pausedAt = undefined;
   }
 
   private measure({ stage, done, total, unit }: ProgressEvent, partial: number): void {
