@@ -196,7 +196,5 @@ function before({ evaluations }: RunView): string {
 function ongoing({ stages }: RunView, stage: Stage): string {
   const { progress, status } = stages[stage];
   if (!progress) return '';
-  return status === 'done'
-    ? counted(progress.total, progress.unit)
-    : `${count(progress.done)} of ${counted(progress.total, progress.unit)}`;
+  return status === 'done' ? counted(progress.total, progress.unit) : `${count(progress.done)}/${counted(progress.total, progress.unit)}`;
 }
