@@ -29,7 +29,7 @@ const steps = {
   },
   question: {
     place: 'data',
-    what: 'Have the generator make another question, at the bottom of Data.',
+    what: 'Have the generator make another question: press Another question under One question.',
     done: ({ worked }) => worked === 'question',
   },
   tokens: {
