@@ -1,6 +1,7 @@
 /** What the next run is to be: its notebook, the settings beside it, the model and the questions. */
 import { type ErrorRecord, InputError, LabError, errorRecord } from '../base/errors.ts';
 import { inlineDataset } from '../notebook/inline.ts';
+import { History } from '../notebook/history.ts';
 import { type Notebook, parseNotebook } from '../notebook/schema.ts';
 import type { Config } from '../rft/config.ts';
 import { type Dataset, firstQuestions, parseDataset } from '../rft/dataset.ts';
@@ -23,12 +24,17 @@ export interface OwnQuestions {
 /** The model that a processor trains in reasonable time. */
 export const CPU_MODEL = 'pico';
 
+/** What a reader set on the page for the next run. */
+interface SetBeside {
+  readonly switched: readonly PathValue[];
+  readonly seed: number | undefined;
+}
+
 export abstract class Choices {
   problem = $state.raw<ErrorRecord | undefined>();
   backend = $state<Backend>('webgpu');
   notebook = $state<NotebookName>('quickstart');
-  /** Undefined takes the notebook's. */
-  seed = $state<number | undefined>();
+  private ownSeed = $state<number | undefined>();
   readonly models: Models;
   /** Undefined takes the bundled task's. */
   own = $state.raw<OwnQuestions | undefined>();
@@ -37,6 +43,8 @@ export abstract class Choices {
   /** The reader's notebook, in place of a bundled one. */
   private document = $state.raw<Notebook | undefined>();
   private readonly overrides = new Overrides();
+  /** What was set on the page beside this notebook, step by step. */
+  private settings = $state.raw(History.of<SetBeside>({ switched: [], seed: undefined }));
 
   constructor(readonly base: string) {
     this.models = new Models(base, (picked) => this.describeModel(picked));
@@ -50,7 +58,7 @@ export abstract class Choices {
     const notebook = this.current;
     if (!notebook) return undefined;
     let config = this.overrides.applyTo(notebook.config);
-    if (this.seed !== undefined) config = { ...config, seed: this.seed };
+    if (this.ownSeed !== undefined) config = { ...config, seed: this.ownSeed };
     if (this.own) {
       const { train, inUse } = this.own;
       const sha256 = inUse?.count === config.data.train_questions ? inUse.sha256 : '';
@@ -71,9 +79,33 @@ export abstract class Choices {
     return own?.name === this.config?.model ? own?.files : undefined;
   });
 
+  /** Undefined takes the notebook's. */
+  get seed(): number | undefined {
+    return this.ownSeed;
+  }
+
+  set seed(seed: number | undefined) {
+    this.ownSeed = seed;
+    this.noteSettings();
+  }
+
+  readonly canUndoSetting = $derived.by(() => this.settings.canUndo);
+  readonly canRedoSetting = $derived.by(() => this.settings.canRedo);
+
+  /** The last setting of the next run goes back to what it was. */
+  undoSetting(): void {
+    this.takeSettings(this.settings.undo());
+  }
+
+  redoSetting(): void {
+    this.takeSettings(this.settings.redo());
+  }
+
   /** Settings of the next run, beside the notebook's, all at once. @throws InputError for those that can't be had; then nothing of it is taken. */
   set(settings: readonly PathValue[]): void {
-    if (this.current) this.overrides.set(settings, this.current.config);
+    if (!this.current) return;
+    this.overrides.set(settings, this.current.config);
+    this.noteSettings();
   }
 
   /** Another notebook brings its own seed and settings; those of the address stay. */
@@ -81,7 +113,7 @@ export abstract class Choices {
     this.document = undefined;
     this.overrides.leaveNotebook();
     this.notebook = notebook;
-    this.seed = undefined;
+    this.forgetSettings();
     void this.loadNotebook();
     void this.models.readAgain();
   }
@@ -89,13 +121,29 @@ export abstract class Choices {
   /** An opened notebook brings its settings, its model and, where they are in it, its questions; what was set beside another is dropped. */
   async adopt(notebook: Notebook): Promise<void> {
     this.document = notebook;
-    this.seed = undefined;
     this.overrides.clear();
+    this.forgetSettings();
     this.models.chosen = undefined;
     this.own = undefined;
     if (notebook.data?.kind !== 'inline') return;
     const { name, train, test } = notebook.data;
     await this.useQuestions(await inlineDataset(name, train), await inlineDataset(name, test));
+  }
+
+  private noteSettings(): void {
+    const next = { switched: this.overrides.chosen, seed: this.ownSeed };
+    if (JSON.stringify(next) !== JSON.stringify(this.settings.present)) this.settings = this.settings.change(next);
+  }
+
+  private forgetSettings(): void {
+    this.ownSeed = undefined;
+    this.settings = History.of<SetBeside>({ switched: [], seed: undefined });
+  }
+
+  private takeSettings(settings: History<SetBeside>): void {
+    this.settings = settings;
+    this.overrides.restore(settings.present.switched);
+    this.ownSeed = settings.present.seed;
   }
 
   /** The same notebook with other cells or another title. */

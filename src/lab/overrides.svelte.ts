@@ -39,6 +39,16 @@ export class Overrides {
     this.switched = next.filter(([path]) => JSON.stringify(getPath(before, path)) !== JSON.stringify(getPath(after, path)));
   }
 
+  /** What was switched on the page. */
+  get chosen(): readonly PathValue[] {
+    return this.switched;
+  }
+
+  /** Back to what was switched earlier beside the same notebook. */
+  restore(switched: readonly PathValue[]): void {
+    this.switched = switched;
+  }
+
   /** Another notebook is chosen: what was switched beside the last one is not of this one. */
   leaveNotebook(): void {
     this.switched = [];

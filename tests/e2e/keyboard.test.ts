@@ -52,6 +52,25 @@ test('from place to place, a switch, the palette, the theme and the shortcuts, w
   await page.keyboard.type('examples');
   await page.keyboard.press('Enter');
   await state.getByText('not run').waitFor();
+  // What is set for the next run can be undone, here and from the palette; in a field the key is for what is typed.
+  await page.getByRole('main').getByRole('switch').focus();
+  await page.keyboard.press('Space');
+  await state.getByText('off').waitFor();
+  const seed = page.getByLabel('Seed', { exact: true });
+  await seed.fill('7');
+  await seed.press('Enter');
+  await page.getByRole('heading', { level: 1 }).focus();
+  await page.keyboard.press('Control+z');
+  expect(await seed.inputValue()).toBe('1');
+  await page.keyboard.press('Control+z');
+  await state.getByText('not run').waitFor();
+  await page.keyboard.press('Control+Shift+z');
+  await state.getByText('off').waitFor();
+  await page.keyboard.press('Control+k');
+  await field.waitFor();
+  await page.keyboard.type('undo');
+  await page.keyboard.press('Enter');
+  await state.getByText('not run').waitFor();
   await page.keyboard.press('Control+k');
   await field.waitFor();
   await page.keyboard.type('nothing of this name');
