@@ -53,11 +53,27 @@ const KINDS: Readonly<Record<CostKind, string>> = {
   ppo: 'RL',
 };
 
+/** Where rates come from: runs that this browser has kept, or a short test. */
+export type Basis = 'runs' | 'test' | 'both';
+
+/** Of which of them these stages are reckoned. */
+export function basisOf(costs: ReadonlyMap<Stage, Cost>, ran: Rates, tested: Rates): Basis {
+  const kinds = [...costs.values()].map(({ kind }) => kind);
+  const byTest = kinds.filter((kind) => ran[kind] === undefined && tested[kind] !== undefined);
+  return byTest.length === 0 ? 'runs' : kinds.some((kind) => ran[kind] !== undefined) ? 'both' : 'test';
+}
+
+const BASES: Readonly<Record<Basis, string>> = {
+  runs: 'as measured on this device in earlier runs',
+  test: 'reckoned from a short test on this device',
+  both: 'as measured on this device in earlier runs and, where there is none, reckoned from a short test',
+};
+
 /** What is known of it in words. */
-export function timeText({ seconds, unknown }: Estimate): string {
-  if (unknown.length === 0) return `${roughly(seconds)} on this device`;
-  if (seconds === 0) return 'a time that the first run on this device will tell';
-  return `${roughly(seconds)} on this device without ${list.format(unknown.map((kind) => KINDS[kind]))} (not timed here yet)`;
+export function timeText({ seconds, unknown }: Estimate, basis: Basis): string {
+  if (unknown.length === 0) return `${roughly(seconds)}, ${BASES[basis]}`;
+  if (seconds === 0) return 'a time that the first run on this device will tell, or a short test';
+  return `${roughly(seconds)} without ${list.format(unknown.map((kind) => KINDS[kind]))}, ${BASES[basis]}`;
 }
 
 const list = new Intl.ListFormat('en');

@@ -371,6 +371,10 @@ export class Lab extends Choices {
       this.streamed = withTokens(this.streamed, message);
       return;
     }
+    if (message.type === 'timing') {
+      this.outside.timing = message.stage;
+      return;
+    }
     if (message.type === 'answered') this.outside.answered = this.meter.update('answers', message.done, message.total, performance.now());
     if (message.type === 'beat' || message.type === 'checkpoint' || message.type === 'answered' || message.run !== this.runs) return;
     if (message.type === 'keeping') this.unkept = message.problem;

@@ -5,6 +5,7 @@ import type { Needs } from '../workers/needs.ts';
 import { bytes } from './format.ts';
 import type { Lab } from './lab.svelte.ts';
 import { perLab } from './per-lab.svelte.ts';
+import { shortTest } from './short-test.svelte.ts';
 import { runs } from './shell/rail.ts';
 
 /** Milliseconds that a change of the settings waits for the next one, and the first screen for its own. */
@@ -18,9 +19,9 @@ class NextNeeds {
 
   constructor(private readonly lab: Lab) {
     $effect(() => {
-      // What loads or runs keeps the page busy until its files are here: then it is asked again.
+      // What loads, runs or is tested keeps the page busy until its files are here: then it is asked again.
       const { busy, device, backend, config } = lab;
-      if (this.held || busy || !config || (backend === 'webgpu' && device.status !== 'ready')) return;
+      if (this.held || busy || shortTest(lab).running || !config || (backend === 'webgpu' && device.status !== 'ready')) return;
       let late = false;
       const timer = setTimeout(() => {
         this.ask().then(

@@ -1,5 +1,6 @@
 /** Work with the model that a run would take, outside a run. */
 import { throwIfStopped } from '../base/errors.ts';
+import type { Timing } from '../rft/ablation/estimate.ts';
 import type { Question } from '../rft/dataset.ts';
 import type { Stage } from '../rft/events.ts';
 import type { Embedder } from '../rft/embedder.ts';
@@ -18,6 +19,8 @@ import type { Progress } from './progress.ts';
 export class Outside {
   /** How far the untouched model has come with questions outside a run. */
   answered = $state.raw<Progress | undefined>();
+  /** The stage that a short test is at. */
+  timing = $state.raw<Stage | undefined>();
   /** Settles with the last question about a token. */
   private asked: Promise<unknown> = Promise.resolve();
 
@@ -43,6 +46,19 @@ export class Outside {
     this.answered = undefined;
     this.lab.restartMeter();
     return this.client.vanilla(await this.runsModel(), { questions, seed, temperature, max_new_tokens }, signal);
+  }
+
+  /** How long the stages of the next run take here, by a short test. Its progress is the lab's `loading` and, after that, `timing`. */
+  async shortTest(signal: AbortSignal): Promise<{ readonly model: string; readonly device: string; readonly timings: Timing[] }> {
+    const { lab } = this;
+    const config = await lab.settled();
+    const [train, test] = await Promise.all([lab.questions(config, 'train'), lab.questions(config, 'test')]);
+    this.timing = undefined;
+    lab.restartMeter();
+    const model = await this.runsModel();
+    const timings = await this.client.shortTest(model, { config, train, test }, signal);
+    const device = model.backend === 'webgpu' && lab.device.status === 'ready' ? lab.device.report.name : 'cpu';
+    return { model: model.name, device, timings };
   }
 
   /** What the model in the worker finds likeliest in a token's place; one question after the other, and none that is given up meanwhile. */

@@ -4,6 +4,7 @@
  */
 import type { Remote } from 'comlink';
 import { LabError, throwIfStopped } from '../base/errors.ts';
+import type { Timing } from '../rft/ablation/estimate.ts';
 import type { SettingChange } from '../rft/live.ts';
 import type { RetrievalInspection } from '../rft/retrieve/inspection.ts';
 import type { Interval } from '../rft/statistics.ts';
@@ -23,6 +24,7 @@ import type {
   RetrieveRequest,
   RunEnd,
   RunRequest,
+  ShortTestRequest,
   TrainerApi,
   VanillaRequest,
   WorkerMessage,
@@ -132,6 +134,11 @@ export class TrainerClient {
   /** What retrieval makes of a question on that model's base. Progress of what is fetched goes to the listener. */
   retrieve(model: ModelRequest, request: RetrieveRequest, signal?: AbortSignal): Promise<RetrievalInspection> {
     return this.beside((api) => api.retrieve(model, request), signal);
+  }
+
+  /** Progress goes to the listener as `loading` and `timing` messages. */
+  shortTest(model: ModelRequest, request: ShortTestRequest, signal: AbortSignal): Promise<Timing[]> {
+    return this.beside((api) => api.shortTest(model, request), signal);
   }
 
   /** What the model that is in the worker finds likeliest in a token's place. @throws LabError where there is none, or where it is at work. */

@@ -8,6 +8,7 @@ import type { ModelKind } from '../export/kinds.ts';
 import type { ModelOptions } from '../export/model-files.ts';
 import type { MemoryEstimate } from '../model/memory.ts';
 import type { UnfinishedHead } from '../notebook/unfinished/run-files.ts';
+import type { Timing } from '../rft/ablation/estimate.ts';
 import type { Config } from '../rft/config.ts';
 import type { ProgressEvent, RunEvent, RunStartedEvent, Stage } from '../rft/events.ts';
 import type { ScheduledChange, SettingChange } from '../rft/live.ts';
@@ -102,8 +103,17 @@ export interface RetrieveRequest extends InspectionRequest {
   readonly train: DataFile;
 }
 
+/** A run that is to be timed before it is run. */
+export interface ShortTestRequest {
+  readonly config: Config;
+  readonly train: DataFile;
+  readonly test: DataFile;
+}
+
 /** A token of a response, and what could have stood in its place. */
 export interface TopTokensRequest {
+  /** Name of the model that is to answer. */
+  readonly model: string;
   /** As the record has it. */
   readonly prompt: string;
   /** The response up to that token, which is the last one. */
@@ -171,6 +181,8 @@ export interface TrainerApi {
   vanilla(model: ModelRequest, request: VanillaRequest): Promise<Answer<Interval>>;
   /** What retrieval makes of a question with that model, loaded first where it isn't; refused during a run. */
   retrieve(model: ModelRequest, request: RetrieveRequest): Promise<Answer<RetrievalInspection>>;
+  /** How long the stages of a run of a few questions take with that model, loaded first where it isn't; what it trains is put back. Refused during a run. */
+  shortTest(model: ModelRequest, request: ShortTestRequest): Promise<Answer<Timing[]>>;
   /**
    * The likeliest tokens at a place by the model that is in the worker, as training has left it; no model is loaded for it. During a run only
    * while it is paused between two pieces of its work, and the run waits for it.
@@ -233,6 +245,8 @@ export type WorkerMessage =
   /** The run goes on, but the browser does not keep it; undefined when it does again. */
   | { readonly type: 'keeping'; readonly run: number; readonly problem: ErrorRecord | undefined }
   | { readonly type: 'state'; readonly run: number; readonly state: SessionState }
+  /** Of a short test outside a run: the stage that is timed. */
+  | { readonly type: 'timing'; readonly stage: Stage }
   /** The last message of a run. The answer to `run` goes another way than these messages and may overtake them. */
   | { readonly type: 'ended'; readonly run: number }
   /** The worker's event loop turns. */

@@ -7,7 +7,7 @@ import type { TopTokens, TopTokensRequest } from './protocol.ts';
 /** @throws LabError while a reward model is in the policy's place. */
 export async function topTokens(
   policy: Policy,
-  { prompt, response, ...options }: TopTokensRequest,
+  { prompt, response, temperature, k }: TopTokensRequest,
   signal: AbortSignal,
 ): Promise<TopTokens> {
   const { phase, tokenizer } = policy;
@@ -22,7 +22,7 @@ export async function topTokens(
   const adapters = ({ base: ['base'], sft: ['policy'], rl: ['policy', 'reference'] } as const)[phase];
   const by = [];
   for (const adapter of adapters) {
-    const tokens = await policy.topTokens(sequence, sequence.tokens.length - 1, { ...options, adapter }, signal);
+    const tokens = await policy.topTokens(sequence, sequence.tokens.length - 1, { adapter, temperature, k }, signal);
     by.push({
       adapter,
       tokens: tokens.map((token) => ({ ...token, text: tokenizer.decode([token.id]), end: token.id === tokenizer.eosId })),

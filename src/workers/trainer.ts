@@ -10,13 +10,16 @@ import { checkRegions, memoryNeeded, runSizes } from '../model/memory.ts';
 import { inspectModel, openPolicy } from '../model/open.ts';
 import { encodeCheckpoint, decodeCheckpoint } from '../rft/checkpoint.ts';
 import { type NeededAdapter, loadNeededAdapters } from '../rft/adapters.ts';
+import type { Timing } from '../rft/ablation/estimate.ts';
 import { firstQuestions, parseDataset } from '../rft/dataset.ts';
 import { PolicyEmbedder } from '../rft/embedder.ts';
+import type { Stage } from '../rft/events.ts';
 import { ChangeSchedule, type SettingChange } from '../rft/live.ts';
 import type { Pacer, Policy } from '../rft/policy.ts';
 import { runWithRecovery } from '../rft/recovery.ts';
 import { longestComposed } from '../rft/retrieve/compose.ts';
 import { type RetrievalInspection, inspectRetrieval } from '../rft/retrieve/inspection.ts';
+import { shortTest } from '../rft/short-test.ts';
 import type { Interval } from '../rft/statistics.ts';
 import { vanillaAccuracy } from '../rft/vanilla.ts';
 import { type Answer, answer } from './answer.ts';
@@ -38,6 +41,7 @@ import type {
   RetrieveRequest,
   RunEnd,
   RunRequest,
+  ShortTestRequest,
   TrainerApi,
   VanillaRequest,
   WorkerMessage,
@@ -138,9 +142,18 @@ export class Trainer implements TrainerApi {
     });
   }
 
+  shortTest(model: ModelRequest, { config, train, test }: ShortTestRequest): Promise<Answer<Timing[]>> {
+    return this.beside(model, async (policy, signal) => {
+      const data = { train: await parseDataset(train.name, train.text), test: await parseDataset(test.name, test.text) };
+      await loadNeededAdapters(policy, config, (adapter) => this.fetchAdapter(adapter, model));
+      const onStage = (stage: Stage) => this.post({ type: 'timing', stage });
+      return shortTest(policy, config, data, { signal, onStage, openEmbedder: async () => this.openMiniLm(model) });
+    });
+  }
+
   topTokens(request: TopTokensRequest): Promise<Answer<TopTokens>> {
     const { policy, session } = this;
-    if (!policy) return answer(() => Promise.reject(noModel()));
+    if (!policy || this.model?.request.name !== request.model) return answer(() => Promise.reject(noModel()));
     const ask = (signal: AbortSignal) => topTokens(policy, request, signal);
     return session
       ? answer(() => session.visit(ask))

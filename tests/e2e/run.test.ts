@@ -30,8 +30,13 @@ test('one button runs the method and shows accuracy before and after', async () 
   const estimate = page.getByTestId('estimate');
   await estimate.filter({ hasText: 'the first run on this device will tell' }).waitFor();
   await estimate.filter({ hasText: /It fetches \w+ \(.+\), and takes up to .+ of the GPU’s memory/ }).waitFor();
+  await page.getByRole('button', { name: 'Measure this device' }).click();
+  await page.getByRole('button', { name: 'Cancel the test' }).waitFor();
+  await estimate.filter({ hasText: /takes (about|less than) .+, reckoned from a short test on this device/ }).waitFor();
+  await estimate.filter({ hasText: 'It fetches nothing' }).waitFor();
   await page.getByRole('button', { name: 'Run the experiment' }).click();
   await saysExactly(page, 'Finished');
+  await estimate.filter({ hasText: 'as measured on this device in earlier runs' }).waitFor();
   await estimate.filter({ hasText: 'It fetches nothing' }).waitFor();
 
   for (const side of ['before', 'after']) expect(await page.getByTestId(`accuracy-${side}`).textContent()).toMatch(/^\d+\.\d %$/);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { costsOf, estimateOf, ratesOf, timeText, timingsOf } from '../../src/lab/estimate.ts';
+import { basisOf, costsOf, estimateOf, ratesOf, timeText, timingsOf } from '../../src/lab/estimate.ts';
 import { roughly } from '../../src/lab/format.ts';
 import { emptyView, foldEvents } from '../../src/lab/view.ts';
 import { summarizeRun } from '../../src/notebook/run-summary.ts';
@@ -64,9 +64,18 @@ test('a stage that is left out costs nothing, nor does a second test of an untra
   expect([...costsOf(untrained, questions).keys()]).toEqual(['evaluate_before']);
 });
 
-test('what is not known is said', () => {
-  expect(timeText({ seconds: 40.4, unknown: [] })).toBe('about 40 s on this device');
-  expect(timeText({ seconds: 3, unknown: ['sft', 'ppo'] })).toBe('about 3 s on this device without SFT and RL (not timed here yet)');
-  expect(timeText({ seconds: 0, unknown: ['ppo'] })).toBe('a time that the first run on this device will tell');
+test('what is not known is said, and where what is known comes from', () => {
+  expect(timeText({ seconds: 40.4, unknown: [] }, 'runs')).toBe('about 40 s, as measured on this device in earlier runs');
+  expect(timeText({ seconds: 40.4, unknown: [] }, 'test')).toBe('about 40 s, reckoned from a short test on this device');
+  expect(timeText({ seconds: 3, unknown: ['sft', 'ppo'] }, 'runs')).toBe(
+    'about 3 s without SFT and RL, as measured on this device in earlier runs',
+  );
+  expect(timeText({ seconds: 0, unknown: ['ppo'] }, 'runs')).toBe('a time that the first run on this device will tell, or a short test');
   expect([0.4, 89, 100, 5399, 5400].map(roughly)).toEqual(['less than 1 s', 'about 89 s', 'about 2 min', 'about 90 min', 'about 1.5 h']);
+  const costs = costsOf(config, questions);
+  const all = { evaluate: 1, synthesize: 1, sft: 1, ppo: 1 };
+  expect(basisOf(costs, all, all)).toBe('runs');
+  expect(basisOf(costs, {}, all)).toBe('test');
+  expect(basisOf(costs, { evaluate: 1 }, all)).toBe('both');
+  expect(basisOf(costs, { evaluate: 1 }, {})).toBe('runs');
 });

@@ -12,7 +12,7 @@ const { signal } = new AbortController();
 test('the base answers until something is trained, then that, and the reference as soon as there is one', async () => {
   const policy = new TabularPolicy();
   const response = policy.tokenizer.encode('Answer: B');
-  const ask = () => topTokens(policy, { prompt: PROMPT, response, temperature: 1, k: 2 }, signal);
+  const ask = () => topTokens(policy, { model: 'table', prompt: PROMPT, response, temperature: 1, k: 2 }, signal);
   const base = await ask();
   expect(base.phase).toBe('base');
   expect(base.by.map(({ adapter }) => adapter)).toEqual(['base']);
