@@ -11,7 +11,7 @@ import type { PipelineCheckpoint } from '../rft/checkpoint.ts';
 import type { CheckpointEvent, RunEvent, Stage } from '../rft/events.ts';
 import type { Policy } from '../rft/policy.ts';
 import type { RunRequest } from './protocol.ts';
-import type { LoadedModel } from './trainer.ts';
+import type { LoadedModel } from './models.ts';
 
 /**
  * Outside of RL, whose every update is kept, steps are short: a checkpoint is asked for when the last one is this old, in milliseconds. No
