@@ -180,6 +180,7 @@ test('SFT shows what it learns and how the adapter grows; the finished run’s r
   await runBar('Resume').click();
   await page.locator('.bar .title').filter({ hasText: /^Finished$/ }).waitFor(); // prettier-ignore
   await page.getByText('Epoch 2 of 2').waitFor();
+  await page.getByText(/^B and A, coloured: [\d,]+ parameters, against [\d,]+ frozen$/).waitFor();
   const mean = () => page.getByText(/^Mean loss/).textContent();
   const after = await mean();
   const cells = page.getByRole('region', { name: 'Norms by layer and matrix' }).getByRole('cell');
@@ -229,6 +230,7 @@ test('SFT shows what it learns and how the adapter grows; the finished run’s r
   expect(record + kept).not.toContain(KEY);
 
   await page
+    .getByRole('region', { name: 'Kept runs' })
     .getByRole('button', { name: /^Show / })
     .first()
     .click();
