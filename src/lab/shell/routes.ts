@@ -22,6 +22,8 @@ interface Place {
   /** What one does here, in a sentence below the title; the first screen brings its own head. */
   readonly summary: string;
   readonly load: () => Promise<{ readonly default: Page }>;
+  /** It shows the run. */
+  readonly ofRun?: true;
 }
 
 const START = { id: 'start', title: 'Start', icon: 'start', page: Start as Page } as const;
@@ -34,6 +36,7 @@ export const STAGE_ROUTES = [
     icon: 'data',
     summary: 'The questions, the model that answers them, and the rule that says which answers are right.',
     load: () => import('../stages/data/Stage.svelte'),
+    ofRun: true,
   },
   {
     id: 'augment',
@@ -41,6 +44,7 @@ export const STAGE_ROUTES = [
     icon: 'augment',
     summary: 'Each training question in other words, with its options shuffled.',
     load: () => import('../stages/augment/Stage.svelte'),
+    ofRun: true,
   },
   {
     id: 'synthesize',
@@ -48,6 +52,7 @@ export const STAGE_ROUTES = [
     icon: 'synthesize',
     summary: 'The model tries each training question until it is right; its first right solution is kept.',
     load: () => import('../stages/synthesize/Stage.svelte'),
+    ofRun: true,
   },
   {
     id: 'sft',
@@ -55,6 +60,7 @@ export const STAGE_ROUTES = [
     icon: 'sft',
     summary: 'Supervised fine-tuning: a small adapter learns from the solutions that were kept.',
     load: () => import('../stages/sft/Stage.svelte'),
+    ofRun: true,
   },
   {
     id: 'retrieve',
@@ -62,6 +68,7 @@ export const STAGE_ROUTES = [
     icon: 'retrieve',
     summary: 'Similar training questions, answered, stand before the question in the prompt.',
     load: () => import('../stages/retrieve/Stage.svelte'),
+    ofRun: true,
   },
   {
     id: 'reward',
@@ -69,6 +76,7 @@ export const STAGE_ROUTES = [
     icon: 'reward',
     summary: 'What a response earns: for its answer, and for the steps that lead there.',
     load: () => import('../stages/reward/Stage.svelte'),
+    ofRun: true,
   },
   {
     id: 'ppo',
@@ -76,6 +84,7 @@ export const STAGE_ROUTES = [
     icon: 'ppo',
     summary: 'Reinforcement: the model answers again and again, and what is rewarded becomes likelier.',
     load: () => import('../stages/ppo/Stage.svelte'),
+    ofRun: true,
   },
   {
     id: 'compare',
@@ -83,6 +92,7 @@ export const STAGE_ROUTES = [
     icon: 'compare',
     summary: 'Before and after, this run and earlier ones, and the tables of the paper.',
     load: () => import('../stages/compare/Stage.svelte'),
+    ofRun: true,
   },
 ] as const satisfies readonly Place[];
 
@@ -100,6 +110,7 @@ export const OTHER_ROUTES = [
     icon: 'notebook',
     summary: 'The experiment as a document: text, stages and settings, to edit, keep and share.',
     load: () => import('../stages/notebook/Stage.svelte'),
+    ofRun: true,
   },
   {
     id: 'settings',
