@@ -29,6 +29,8 @@ class Reading {
 
   /** Those that hear of tokens as they are drawn. */
   private listeners = 0;
+  /** The stage of what a step has drawn, until the reader goes on in it. */
+  private drawn: Stage | undefined;
   /** Of a step that has the run draw more, until the run pauses again. */
   private step: { begun: boolean; readonly at: (stage: Stage) => void; readonly done: () => void } | undefined;
 
@@ -61,9 +63,10 @@ class Reading {
   of(stages: readonly Stage[]): void {
     if (stages.join() === this.stages.join()) return;
     this.stages = stages;
-    this.playing = true;
-    this.held = undefined;
-    this.shown = 0;
+    // A place on the way to what a step draws may come late, while its page is loading: that is read from its first token all the same.
+    const byHand = this.step !== undefined || (this.drawn !== undefined && stages.includes(this.drawn));
+    if (byHand) this.fromFirst();
+    else [this.playing, this.held, this.shown] = [true, undefined, 0];
   }
 
   /** One token further by the clock; the next batch once this one is over. */
@@ -74,6 +77,7 @@ class Reading {
 
   /** The reader goes on by hand, from what is on show. */
   byHand(to: ReadingStep): void {
+    this.drawn = undefined;
     // Whoever watched as they came begins with the first token of what is there.
     const from = this.asTheyCome || this.over ? 0 : this.at;
     const before = this.batch;
@@ -85,6 +89,7 @@ class Reading {
   }
 
   togglePlay(): void {
+    this.drawn = undefined;
     // At its end it begins anew.
     this.shown = this.over && !this.playing ? 0 : this.at;
     this.held = this.batch;
@@ -124,7 +129,7 @@ class Reading {
     if (status === 'loading' || status === 'running') step.begun = true;
     if (current !== undefined && !this.stages.includes(current)) step.at(current);
     if (!step.begun || status === 'loading' || status === 'running' || status === 'pausing') return;
-    this.step = undefined;
+    [this.step, this.drawn] = [undefined, current];
     step.done();
   }
 

@@ -80,6 +80,7 @@ describe('a trained one', () => {
     const folder = join(scratch, 'pico', 'adapters', 'prm');
     mkdirSync(folder, { recursive: true });
     for (const [name, content] of Object.entries(files)) writeFileSync(join(folder, name), content as string | Uint8Array);
+    writeFileSync(join(scratch, 'pico', 'README.md'), '---\nlicense: mit\n---\n');
     for (const name of ['config.json', 'model.safetensors'] as const) writeFileSync(join(scratch, 'pico', name), picoBytes(name));
   }, 60_000);
 
