@@ -3,13 +3,15 @@
  * drives a browser, on a machine without Node.
  */
 (async () => {
+  const deadline = performance.now() + 600_000;
   /** @param {() => Element | null | undefined} find */
   const appears = async (find) => {
-    for (;;) {
+    while (performance.now() < deadline) {
       const element = find();
       if (element) return element;
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
+    throw new Error(`The page did not come so far in 10 minutes; its run bar says: ${document.querySelector('.bar .title')?.textContent}`);
   };
   await appears(() => (document.querySelector('main') && !document.querySelector('main .loading') ? document.body : null));
   const run = await appears(() => [...document.querySelectorAll('.bar button')].find((button) => button.textContent?.trim() === 'Run'));
