@@ -1,4 +1,5 @@
 /** Ablations over the cache on disk, with a policy that truly learns: cut off anywhere, resumed, packed, shared out. */
+import { readFileSync } from 'node:fs';
 import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,10 +7,11 @@ import { createTar } from 'nanotar';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { InputError } from '../../src/base/errors.ts';
 import { JobCache, folderName } from '../../src/cli/ablate/cache.ts';
-import { type JobRunner, missingJobs, runJobs } from '../../src/cli/ablate/jobs.ts';
+import { type JobRunner, ON_AN_H200, missingJobs, runJobs } from '../../src/cli/ablate/jobs.ts';
 import { tableFiles } from '../../src/cli/ablate/output.ts';
 import { packCache, unpackCache } from '../../src/cli/ablate/pack.ts';
 import { parseShard, shardOf } from '../../src/cli/ablate/shards.ts';
+import { type CostKind, costKinds } from '../../src/rft/ablation/estimate.ts';
 import { type Plan, planAblation } from '../../src/rft/ablation/plan.ts';
 import { rowConfig, rowsByName } from '../../src/rft/ablation/rows.ts';
 import { decodeCheckpoint, encodeCheckpoint } from '../../src/rft/checkpoint.ts';
@@ -212,4 +214,15 @@ test('a checkpoint is the same read from plain bytes and from a Node Buffer, whi
   const checkpoint = await cache.checkpoint(plan.jobs.find(({ stage }) => stage === 'ppo')!);
   const bytes = encodeCheckpoint(checkpoint);
   expect(decodeCheckpoint(Buffer.concat([Buffer.from('before'), bytes]).subarray(6))).toEqual(decodeCheckpoint(bytes));
+});
+
+test('the estimate before anything was timed is that of the committed measurement', () => {
+  const { kinds, processes } = JSON.parse(readFileSync('docs/bench/ablate.json', 'utf8')) as {
+    kinds: Record<CostKind, { units: number; seconds: number }>;
+    processes: number;
+  };
+  for (const kind of costKinds) {
+    const measured = kinds[kind].seconds / kinds[kind].units / processes;
+    expect(Math.abs(ON_AN_H200[kind]! / measured - 1), kind).toBeLessThan(0.01);
+  }
 });

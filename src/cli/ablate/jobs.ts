@@ -71,11 +71,8 @@ export async function runJobs(plan: Plan, runner: JobRunner): Promise<boolean> {
   return true;
 }
 
-/**
- * Seconds per unit before anything was timed here: means over the 993 jobs of docs/results' sweeps with `mini`, four processes to an H200,
- * each of which took a quarter of the card.
- */
-const ON_AN_H200: Rates = { evaluate: 0.0019 / 4, augment: 0.0225 / 4, synthesize: 0.0197 / 4, sft: 0.00244 / 4, ppo: 0.00661 / 4 };
+/** Seconds per unit before anything was timed here: seconds / units / processes of docs/bench/ablate.json, which has the commands. */
+export const ON_AN_H200: Rates = { evaluate: 0.000474, augment: 0.00564, synthesize: 0.00491, sft: 0.00061, ppo: 0.00165 };
 
 function timeText({ seconds, unknown }: ReturnType<typeof estimate>, onAnH200: number): string {
   if (unknown.length === 0) return `about ${roughly(seconds)}`;
