@@ -42,6 +42,10 @@ export function readAblation(content: string, file: string): AblationFile {
     throw new InputError(`${file} is no table of an ablation: ${problems.join('; ')}.`, REMEDY);
   }
   const { tasks, rows } = result.output;
+  for (const names of [tasks, rows.map((row) => row.name)]) {
+    const twice = names.find((one, i) => names.indexOf(one) !== i);
+    if (twice !== undefined) throw new InputError(`${file} has ${twice} twice.`, REMEDY);
+  }
   for (const row of rows) {
     const missing = tasks.find((task) => !Object.hasOwn(row.tasks, task));
     if (missing !== undefined) throw new InputError(`${file}: the row ${row.name} has no figure for task ${missing}.`, REMEDY);

@@ -32,6 +32,8 @@ test.each([
   ['[]', 'is no table of an ablation'],
   [JSON.stringify({ ...written, version: 2 }), 'version'],
   [JSON.stringify({ ...written, tasks: ['T1', 'T2', 'T9'] }), 'the row Vanilla has no figure for task T9'],
+  [JSON.stringify({ ...written, tasks: ['T1', 'T2', 'T1'] }), 'T1 twice'],
+  [JSON.stringify({ ...written, rows: [...written.rows, written.rows[0]] }), 'Vanilla twice'],
   [JSON.stringify({ ...written, rows: [] }), 'rows'],
 ])('refused: %#', (text, message) => {
   expect(() => readAblation(text, 'x.json')).toThrow(InputError);

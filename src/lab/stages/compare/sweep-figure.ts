@@ -40,7 +40,7 @@ export function sweepFigure(tables: readonly AblationFile[]): SweepFigure | unde
   const rows = tables.flatMap((table) => table.rows);
   const along = rows.filter(({ x }) => x !== undefined);
   const axis = axisOf(tables[0]?.command ?? '');
-  if (along.length === 0 || !axis) return undefined;
+  if (along.length === 0 || !axis || (axis.log && along.some(({ x }) => x! <= 0))) return undefined;
   const series = unique(along.map(({ name }) => seriesName(name)));
   const references = unique(rows.filter(({ x }) => x === undefined).map(({ name }) => name));
   const panel = (table: AblationFile, title: string, of: (row: AblationFile['rows'][number]) => Interval): Panel => ({
